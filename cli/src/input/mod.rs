@@ -1,0 +1,79 @@
+//! What a person hands in: files, folders and standard input, as documents that know their places.
+
+pub(crate) mod manifest;
+pub(crate) mod place;
+pub(crate) mod yaml;
+
+use crate::failure::Failure;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A text, and what is in it.
+pub(crate) struct File {
+    /// As it was named; `stdin` for `-`.
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) documents: Result<Vec<yaml::Node>, yaml::Error>,
+    /// Somebody asked for this very file: it did not just lie in a folder.
+    pub(crate) named: bool,
+}
+
+impl File {
+    pub(crate) fn new(name: String, text: String, named: bool) -> Self {
+        Self { documents: yaml::documents(&text), name, text, named }
+    }
+
+    /// Line and column of a place, both from one, in characters.
+    pub(crate) fn position(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(&self.text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+}
+
+/// Reads files, folders (all of their `.yaml`, `.yml` and `.json`, deeply) and `-`.
+pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .map_err(|error| Failure::usage(format!("stdin: {error}")))?;
+            files.push(File::new("stdin".to_owned(), text("stdin", bytes)?, true));
+        } else {
+            read(path, true, &mut files)?;
+        }
+    }
+    Ok(files)
+}
+
+fn read(path: &Path, named: bool, files: &mut Vec<File>) -> Result<(), Failure> {
+    let name = path.display().to_string();
+    let failed = |error| Failure::usage(format!("{name}: {error}"));
+    if path.is_dir() {
+        let entries: Result<Vec<_>, _> = fs::read_dir(path).map_err(failed)?.collect();
+        let mut paths: Vec<_> =
+            entries.map_err(failed)?.into_iter().map(|entry| entry.path()).collect();
+        paths.sort();
+        let is_ours = |path: &PathBuf| {
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.');
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            !hidden && (path.is_dir() || matches!(extension, Some("yaml" | "yml" | "json")))
+        };
+        return paths
+            .iter()
+            .filter(|path| is_ours(path))
+            .try_for_each(|path| read(path, false, files));
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    files.push(File::new(name.clone(), text(&name, bytes)?, named));
+    Ok(())
+}
+
+fn text(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
+    let text = String::from_utf8(bytes)
+        .map_err(|error| Failure::usage(format!("{name}: this is no UTF-8: {error}")))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}

@@ -1,0 +1,92 @@
+//! The handle on a running demo: its switches, and what its applications saw.
+
+use crate::{call::Event, weather::Forward};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Which manifests route the traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Routes {
+    /// By the header `x-release-track`, which the filter writes.
+    Story,
+    /// The classical set-up: a cookie regex and `sourceLabels`, without the filter.
+    Original,
+}
+
+/// How the demo is switched at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Switches {
+    /// Whether the filter is in the Envoys. With [`Routes::Original`] it never is, whatever this says.
+    pub filter: bool,
+    pub routes: Routes,
+    pub forward: Forward,
+}
+
+/// Something that a [`Control`] asks of the mesh; answered once it is in force everywhere.
+pub struct Switch {
+    pub to: Switches,
+    pub done: oneshot::Sender<Result<()>>,
+}
+
+/// Clones share one demo.
+#[derive(Clone)]
+pub struct Control {
+    gateway: SocketAddr,
+    switches: watch::Receiver<Switches>,
+    switch: mpsc::Sender<Switch>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Control {
+    pub fn new(
+        gateway: SocketAddr,
+        switches: watch::Receiver<Switches>,
+        switch: mpsc::Sender<Switch>,
+        events: broadcast::Sender<Event>,
+    ) -> Self {
+        Control { gateway, switches, switch, events }
+    }
+
+    /// Where the mesh takes requests.
+    pub fn gateway(&self) -> SocketAddr {
+        self.gateway
+    }
+
+    /// What is in force now; `changed()` on the receiver waits for the next change, by whomever.
+    pub fn switches(&self) -> watch::Receiver<Switches> {
+        self.switches.clone()
+    }
+
+    /// Every request that any application process serves from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Returns when every Envoy has it; requests that are under way keep what they have.
+    pub async fn set_filter(&self, filter: bool) -> Result<()> {
+        let now = *self.switches.borrow();
+        self.set(Switches { filter, ..now }).await
+    }
+
+    /// As [`Control::set_filter`].
+    pub async fn set_routes(&self, routes: Routes) -> Result<()> {
+        let now = *self.switches.borrow();
+        self.set(Switches { routes, ..now }).await
+    }
+
+    /// Returns when every application process has it.
+    pub async fn set_forward(&self, forward: Forward) -> Result<()> {
+        let now = *self.switches.borrow();
+        self.set(Switches { forward, ..now }).await
+    }
+
+    async fn set(&self, to: Switches) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.switch.send(Switch { to, done }).await.ok().context("the mesh has stopped")?;
+        answer.await.context("the mesh has stopped")?
+    }
+}

@@ -1,0 +1,14 @@
+//! The traffic graph, at `GRAPH_PORT`: what the application processes saw, live in a browser.
+//!
+//! - [`releases`]: which workloads make up a release, and so when a call has crossed
+//! - [`tally`]: the counts
+//! - [`traffic`]: the mix of requests that the page's button sends
+//! - [`server`]: the page, its event stream and its buttons
+
+mod releases;
+mod server;
+mod tally;
+mod traffic;
+
+pub use releases::{Releases, Workload};
+pub use server::router;

@@ -1,0 +1,263 @@
+//! The graph's page, its event stream and its buttons.
+
+use super::{
+    releases::{Releases, Workload},
+    tally::{Counts, Tally},
+    traffic,
+};
+use crate::{
+    control::{Control, Routes, Switches},
+    weather::Forward,
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{
+        IntoResponse, Response,
+        sse::{self, KeepAlive, Sse},
+    },
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, broadcast::error::RecvError, mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
+use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
+
+/// How often a page is told, at most.
+const PERIOD: Duration = Duration::from_millis(150);
+const MOST_REQUESTS: usize = 1_000;
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src data:; base-uri 'none'; frame-ancestors 'none'";
+
+/// Everything below `/` of the graph's own server. Needs a Tokio runtime.
+///
+/// `workloads` are those that run; `releases` is what the filter is told about them.
+pub fn router(
+    control: Control,
+    releases: Releases,
+    workloads: impl IntoIterator<Item = Workload>,
+) -> Router {
+    let (tell, news) = mpsc::channel(64);
+    let (publish, state) = watch::channel(Arc::from("{}"));
+    let desk = Desk {
+        control: control.clone(),
+        tally: Tally::new(releases, workloads),
+        applying: false,
+        sending: None,
+    };
+    tokio::spawn(desk.run(news, publish));
+    let graph = Graph { control, tell, state, busy: Arc::default() };
+    let text = |kind, text| get(move || async move { asset(kind, text) });
+    Router::new()
+        .route("/", text("text/html; charset=utf-8", include_str!("../../assets/graph.html")))
+        .route("/graph.css", text("text/css", include_str!("../../assets/graph.css")))
+        .route("/graph.js", text("text/javascript", include_str!("../../assets/graph.js")))
+        .route("/events", get(events))
+        .route("/traffic", post(send_traffic))
+        .route("/switch", post(switch))
+        .route("/clear", post(clear))
+        .with_state(graph)
+}
+
+#[derive(Clone)]
+struct Graph {
+    control: Control,
+    tell: mpsc::Sender<News>,
+    state: watch::Receiver<Arc<str>>,
+    /// Held by whoever switches or sends traffic, so that no request meets half a switch.
+    busy: Arc<Mutex<()>>,
+}
+
+fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, text)
+}
+
+async fn events(
+    State(graph): State<Graph>,
+) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+    let states = WatchStream::new(graph.state);
+    let events = states.map(|state| Ok(sse::Event::default().data(state)));
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+// The buttons take JSON only: no other site's form can press them.
+
+#[derive(Deserialize)]
+struct Traffic {
+    requests: usize,
+}
+
+async fn send_traffic(
+    State(graph): State<Graph>,
+    Json(Traffic { requests }): Json<Traffic>,
+) -> Response {
+    if requests > MOST_REQUESTS {
+        let problem = format!("At most {MOST_REQUESTS} requests at once.");
+        return (StatusCode::BAD_REQUEST, problem).into_response();
+    }
+    let Ok(busy) = graph.busy.clone().try_lock_owned() else {
+        return (StatusCode::CONFLICT, "The demo is busy; try again in a moment.").into_response();
+    };
+    tokio::spawn(async move {
+        let _busy = busy;
+        let _ = graph.tell.send(News::Sending(Some(Sending { sent: 0, of: requests }))).await;
+        let (answer, mut answers) = mpsc::unbounded_channel();
+        let sender = traffic::send(graph.control.gateway(), requests, move |good| {
+            let _ = answer.send(good);
+        });
+        let teller = async {
+            let mut sent = 0;
+            while let Some(good) = answers.recv().await {
+                sent += 1;
+                let _ = graph.tell.send(News::Answered { good, sent }).await;
+            }
+        };
+        tokio::join!(sender, teller);
+        let _ = graph.tell.send(News::Sending(None)).await;
+    });
+    StatusCode::ACCEPTED.into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Switch {
+    Filter(Filter),
+    Routes(Routes),
+    Forward(Forward),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Filter {
+    On,
+    Off,
+}
+
+async fn switch(State(graph): State<Graph>, Json(switch): Json<Switch>) -> Response {
+    let _busy = graph.busy.lock().await;
+    let _ = graph.tell.send(News::Applying(true)).await;
+    let done = match switch {
+        Switch::Filter(filter) => graph.control.set_filter(filter == Filter::On).await,
+        Switch::Routes(routes) => graph.control.set_routes(routes).await,
+        Switch::Forward(forward) => graph.control.set_forward(forward).await,
+    };
+    let _ = graph.tell.send(News::Applying(false)).await;
+    match done {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => {
+            let problem = format!("The switch failed: {error:#}");
+            (StatusCode::INTERNAL_SERVER_ERROR, problem).into_response()
+        }
+    }
+}
+
+async fn clear(State(graph): State<Graph>, Json(()): Json<()>) -> StatusCode {
+    let _ = graph.tell.send(News::Clear).await;
+    StatusCode::NO_CONTENT
+}
+
+/// Where all news arrive: keeps the tally, and tells the pages.
+struct Desk {
+    control: Control,
+    tally: Tally,
+    applying: bool,
+    sending: Option<Sending>,
+}
+
+enum News {
+    Applying(bool),
+    Sending(Option<Sending>),
+    Answered { good: bool, sent: usize },
+    Clear,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Sending {
+    sent: usize,
+    of: usize,
+}
+
+/// What the page draws; `assets/graph.js` reads it.
+#[derive(Serialize)]
+struct Page<'a> {
+    /// Address of the weather page.
+    page: String,
+    switches: Switches,
+    applying: bool,
+    sending: Option<Sending>,
+    #[serde(flatten)]
+    counts: Counts<'a>,
+}
+
+impl Desk {
+    async fn run(mut self, mut news: mpsc::Receiver<News>, publish: watch::Sender<Arc<str>>) {
+        let mut events = self.control.events();
+        let mut switches = self.control.switches();
+        let mut in_force = *switches.borrow_and_update();
+        let mut period = interval(PERIOD);
+        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stale = true;
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Ok(event) => self.tally.record(&event),
+                    Err(RecvError::Lagged(events)) => self.tally.missed(events),
+                    Err(RecvError::Closed) => return,
+                },
+                changed = switches.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.tally.switched(in_force);
+                    in_force = *switches.borrow_and_update();
+                }
+                news = news.recv() => match news {
+                    Some(news) => self.hear(news),
+                    None => return,
+                },
+                _ = period.tick(), if stale => {
+                    publish.send_replace(self.page(in_force));
+                    stale = false;
+                    continue;
+                }
+            }
+            stale = true;
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Applying(applying) => self.applying = applying,
+            News::Sending(sending) => self.sending = sending,
+            News::Answered { good, sent } => {
+                if !good {
+                    self.tally.request_failed();
+                }
+                if let Some(sending) = &mut self.sending {
+                    sending.sent = sent;
+                }
+            }
+            News::Clear => self.tally.clear(),
+        }
+    }
+
+    fn page(&self, switches: Switches) -> Arc<str> {
+        let page = Page {
+            page: format!("http://{}/", self.control.gateway()),
+            switches,
+            applying: self.applying,
+            sending: self.sending,
+            counts: self.tally.counts(),
+        };
+        serde_json::to_string(&page).expect("a page has nothing but text keys").into()
+    }
+}

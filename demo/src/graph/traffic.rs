@@ -1,0 +1,52 @@
+//! The mix of requests that the page's button sends.
+
+use http_body_util::{BodyExt, Empty};
+use hyper::{Request, StatusCode, body::Bytes, header};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{task::JoinSet, time::interval};
+
+/// The headers of a browser, one kind of visitor after the other.
+const VISITORS: [&[(&str, &str)]; 6] = [
+    // As browsers send it: other cookies were set before the login.
+    &[("cookie", "session=4711; theme=dark; user=tester")],
+    &[("cookie", "session=4712; user=alice")],
+    &[],
+    &[("cookie", "user=tester; session=4713")],
+    &[("cookie", "theme=light; user=bob")],
+    // Wants version 2 without being a tester.
+    &[("cookie", "session=4714; user=mallory"), ("x-release-track", "v2")],
+];
+
+/// Slow enough to watch.
+const PAUSE: Duration = Duration::from_millis(40);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Sends so many requests to the gateway. Tells after each whether it was answered with 200.
+pub(super) async fn send(gateway: SocketAddr, requests: usize, mut answered: impl FnMut(bool)) {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let mut pending = JoinSet::new();
+    let mut pace = interval(PAUSE);
+    for visitor in VISITORS.iter().cycle().take(requests) {
+        pace.tick().await;
+        let mut request =
+            Request::get(format!("http://{gateway}/")).header(header::ACCEPT, "application/json");
+        for (name, value) in *visitor {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Empty::new()).expect("constant headers");
+        let answer = client.request(request);
+        pending.spawn(tokio::time::timeout(PATIENCE, async {
+            let answer = answer.await.ok()?;
+            let status = answer.status();
+            answer.into_body().collect().await.ok()?;
+            (status == StatusCode::OK).then_some(())
+        }));
+        while let Some(outcome) = pending.try_join_next() {
+            answered(matches!(outcome, Ok(Ok(Some(())))));
+        }
+    }
+    while let Some(outcome) = pending.join_next().await {
+        answered(matches!(outcome, Ok(Ok(Some(())))));
+    }
+}

@@ -1,0 +1,20 @@
+//! The weather app, and a mesh of real Envoys on one machine to run it.
+//!
+//! - [`weather`]: the application; one process per workload, here and in a cluster
+//! - [`run`]: `make demo`, the whole mesh in one command
+//! - [`stage`]: the application on a mesh, switchable while it runs
+//! - [`control`]: the handle on a running stage: its switches, and what the applications saw
+//! - [`graph`]: the traffic graph in the browser, fed by [`control`]
+//! - [`load`]: a client with many faces, for tests and measurements
+//! - [`soak`]: `make soak`, very many requests, each of them checked
+//! - [`call`]: a request as the processes that served it saw it
+
+pub mod call;
+pub mod control;
+pub mod graph;
+pub mod load;
+mod parents;
+pub mod run;
+pub mod soak;
+pub mod stage;
+pub mod weather;

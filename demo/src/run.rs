@@ -1,0 +1,134 @@
+//! `make demo`: the whole mesh in one command.
+
+use crate::{
+    control::{Control, Routes, Switches},
+    graph::{self, Releases, Workload},
+    parents,
+    stage::{Project, Setup, Stage, name_of},
+    weather::Forward,
+};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use mesh::{envoy, manifest::Labels};
+use std::{io::ErrorKind, net::Ipv4Addr, path::PathBuf, time::Duration};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+/// Runs the weather app on a mesh of seven Envoys, until Ctrl-C.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The gateway's port on 127.0.0.1; 0 is any.
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    pub port: u16,
+    /// The traffic graph's port on 127.0.0.1; 0 is any.
+    #[arg(long, env = "GRAPH_PORT", default_value_t = 8081)]
+    pub graph_port: u16,
+    /// What the applications pass on.
+    #[arg(long, value_enum, env = "FORWARD", default_value = "request-id")]
+    pub forward: Forward,
+    #[arg(long, value_enum, env = "FILTER", default_value = "on")]
+    pub filter: Filter,
+    #[arg(long, value_enum, env = "ROUTES", default_value = "story")]
+    pub routes: Routes,
+    /// Manifests to apply on top of the story, as in `examples/weather/v3`.
+    #[arg(long, env = "WITH", value_delimiter = ',')]
+    pub with: Vec<PathBuf>,
+}
+
+/// Whether the filter is in the Envoys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Filter {
+    On,
+    Off,
+}
+
+pub async fn run(options: Options) -> Result<()> {
+    let mut end = std::pin::pin!(told_to_end()?);
+    let graph = TcpListener::bind((Ipv4Addr::LOCALHOST, options.graph_port)).await;
+    let graph = graph.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => mesh::Error::PortInUse(options.graph_port),
+        _ => mesh::Error::Io { what: format!("port {}", options.graph_port), source: error },
+    })?;
+    let mut project = Project::here()?;
+    project.overlays = options.with;
+    let releases = Releases::new(&project.plugin_config()?);
+    let setup = Setup {
+        envoy: envoy::Options::new(envoy::find()?),
+        project,
+        gateway_port: (options.port != 0).then_some(options.port),
+        program: std::env::current_exe()?,
+        switches: Switches {
+            filter: options.filter == Filter::On,
+            routes: options.routes,
+            forward: options.forward,
+        },
+    };
+    let stage = tokio::select! {
+        stage = start(setup) => stage?,
+        () = &mut end => return Ok(()),
+    };
+    let pods = stage.mesh().pods().iter();
+    let workloads: Vec<_> = pods.filter_map(|pod| workload(pod.labels())).collect();
+    let act = async |control: Control| {
+        welcome(&control, graph.local_addr().map_or(0, |address| address.port()));
+        let router = graph::router(control, releases, workloads);
+        tokio::select! {
+            _ = axum::serve(graph, router) => {},
+            () = end => {},
+        }
+    };
+    stage.run(act).await.context("The demo has stopped")
+}
+
+async fn start(setup: Setup) -> Result<Stage> {
+    let bar = ProgressBar::new(7).with_message("Starting Envoys and applications");
+    bar.set_style(ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}")?);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let stage = Stage::start(setup, |_, count| {
+        bar.set_length(count as u64);
+        bar.inc(1);
+    });
+    let stage = stage.await;
+    bar.finish_and_clear();
+    stage
+}
+
+fn workload(labels: &Labels) -> Option<Workload> {
+    let (service, version) = (labels.get("app")?.clone(), labels.get("version")?.clone());
+    Some(Workload { service, version })
+}
+
+fn welcome(control: &Control, graph_port: u16) {
+    let gateway = control.gateway();
+    let Switches { filter, routes, forward } = *control.switches().borrow();
+    let filter = if filter && routes == Routes::Story { "on" } else { "off" };
+    println!(
+        "The weather app:   http://{gateway}/    log in as `tester` for version 2\n\
+         The traffic graph: http://127.0.0.1:{graph_port}/\n\
+         \n\
+         curl -H 'Accept: application/json' -H 'Cookie: theme=light; user=tester' http://{gateway}/\n\
+         \n\
+         Filter {filter}, routes {}, applications forward {}; the graph's page switches that.\n\
+         Ctrl-C stops everything.",
+        name_of(routes),
+        name_of(forward),
+    );
+}
+
+/// Ctrl-C, a polite kill, a closed terminal, or the end of make.
+fn told_to_end() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {},
+            _ = terminate.recv() => {},
+            _ = hangup.recv() => {},
+            () = parents::make_has_ended() => {},
+        }
+    })
+}

@@ -1,0 +1,149 @@
+//! The filter's counters, scraped from every Envoy, or worked out from the answers.
+
+use crate::stage::Stage;
+use anyhow::{Context, Result};
+use mesh::Pod;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Counts by deployment and counter (`arrivals v2 match`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    counts: BTreeMap<(String, String), u64>,
+    /// Deployments that have been counted already, since their Envoys began anew.
+    forgotten: BTreeSet<&'static str>,
+}
+
+impl Counters {
+    pub(super) async fn scrape(stage: &Stage) -> Result<Self> {
+        let mut all = Self::default();
+        for pod in stage.mesh().pods() {
+            all.add(&Self::of_pod(pod).await?);
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn of_pod(pod: &Pod) -> Result<Self> {
+        let envoy = pod.envoy().with_context(|| format!("{} has no Envoy", pod.name()))?;
+        let mut counters = Self::default();
+        for (name, value) in envoy.admin().stats(r"release_track\.").await? {
+            if let (Some(counter), Some(count)) = (short(&name), value.as_u64()) {
+                counters.count(deployment(pod.name()), counter, count);
+            }
+        }
+        Ok(counters)
+    }
+
+    pub(super) fn count(&mut self, deployment: &str, counter: String, by: u64) {
+        if by > 0 {
+            *self.counts.entry((deployment.to_owned(), counter)).or_default() += by;
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for ((deployment, counter), count) in &other.counts {
+            self.count(deployment, counter.clone(), *count);
+        }
+    }
+
+    pub(super) fn forget(&mut self, deployment: &'static str) {
+        self.forgotten.insert(deployment);
+    }
+
+    pub(super) fn forgotten(&self) -> &BTreeSet<&'static str> {
+        &self.forgotten
+    }
+
+    pub(super) fn without(&self, deployments: &BTreeSet<&'static str>) -> Self {
+        self.filtered(|name| !deployments.contains(name))
+    }
+
+    pub(super) fn of(&self, deployment: &str) -> Self {
+        self.filtered(|name| name == deployment)
+    }
+
+    fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let counts = self.counts.iter().filter(|((deployment, _), _)| keep(deployment));
+        Counters {
+            counts: counts.map(|(key, count)| (key.clone(), *count)).collect(),
+            forgotten: BTreeSet::new(),
+        }
+    }
+
+    /// What has been counted since.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        let mut since = self.clone();
+        for (key, count) in &mut since.counts {
+            *count = count.saturating_sub(before.counts.get(key).copied().unwrap_or_default());
+        }
+        since.counts.retain(|_, count| *count > 0);
+        since
+    }
+
+    /// Where `counted` is not what is expected, in words.
+    pub(super) fn differences(&self, counted: &Self) -> Vec<String> {
+        let keys: BTreeSet<_> = self.counts.keys().chain(counted.counts.keys()).collect();
+        let of = |counters: &Self, key| counters.counts.get(key).copied().unwrap_or_default();
+        keys.into_iter()
+            .map(|key| (key, of(self, key), of(counted, key)))
+            .filter(|(_, expected, counted)| expected != counted)
+            .map(|((deployment, counter), expected, counted)| {
+                format!("{deployment}: {counter}: expected {expected}, counted {counted}")
+            })
+            .collect()
+    }
+
+    /// How much less than expected a deployment has counted; what it counted beyond that is no comfort.
+    pub(super) fn missing(&self, counted: &Self, deployment: &str) -> u64 {
+        let (expected, counted) = (self.of(deployment), counted.of(deployment));
+        expected.since(&counted).counts.values().sum()
+    }
+}
+
+/// `forecast-v2-1` is a pod of `forecast-v2`; a gateway is its own.
+pub(super) fn deployment(pod: &str) -> &str {
+    match pod.rsplit_once('-') {
+        Some((deployment, number)) if number.bytes().all(|b| b.is_ascii_digit()) => deployment,
+        _ => pod,
+    }
+}
+
+/// `wasmcustom.release_track.track=.=v2;.;outcome=.=match;.;arrivals_total` is `arrivals v2 match`.
+fn short(stat: &str) -> Option<String> {
+    let (_, rest) = stat.split_once("release_track.")?;
+    let (labels, name) = rest.rsplit_once(";.;")?;
+    let values = labels.split(";.;").filter_map(|label| Some(label.split_once("=.=")?.1));
+    let name = name.strip_suffix("_total")?;
+    Some([vec![name], values.collect()].concat().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short() {
+        let stat = "wasmcustom.release_track.track=.=v2;.;outcome=.=match;.;arrivals_total";
+        assert_eq!(short(stat).unwrap(), "arrivals v2 match");
+        assert_eq!(
+            short("release_track.event=.=conflict;.;events_total").unwrap(),
+            "events conflict"
+        );
+        assert_eq!(deployment("forecast-v2-10"), "forecast-v2");
+        assert_eq!(deployment("istio-ingressgateway"), "istio-ingressgateway");
+    }
+
+    #[test]
+    fn every_difference_is_told() {
+        let counters = |counts: &[(&str, u64)]| {
+            let mut counters = Counters::default();
+            counts.iter().for_each(|(name, by)| counters.count("pod", (*name).into(), *by));
+            counters
+        };
+        let expected = counters(&[("a", 2), ("b", 1)]);
+        assert_eq!(expected.differences(&expected), [""; 0]);
+        let counted = counters(&[("a", 1), ("c", 1)]);
+        assert_eq!(expected.differences(&counted).len(), 3);
+        assert_eq!(expected.missing(&counted, "pod"), 2);
+        assert_eq!(counters(&[("a", 5)]).since(&expected), counters(&[("a", 3)]));
+    }
+}

@@ -1,0 +1,229 @@
+//! One service of the app, served.
+
+use super::{
+    CONTENT_SECURITY_POLICY, Forward, Options, Page, Service,
+    calls::{Answer, Caller, Content},
+    forecast::{self, Forecast},
+};
+use crate::call::{Event, Served};
+use anyhow::{Context, Result};
+use axum::{
+    Form, Json, Router,
+    extract::{OriginalUri, Query, State},
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    response::{AppendHeaders, Html, IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use clap::ValueEnum;
+use serde::Deserialize;
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::{net::TcpListener, sync::watch};
+
+/// Serves until the process is told to end.
+pub async fn serve(options: Options) -> Result<()> {
+    let (forward, now) = watch::channel(options.forward);
+    if options.switchable {
+        std::thread::spawn(move || take_switches(&forward));
+    }
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    let app = Arc::new(App {
+        service: options.service,
+        version: options.version,
+        forward: now,
+        caller: Caller::new(options.egress),
+        said: Mutex::new(std::io::stdout()),
+    });
+    let router = match options.service {
+        Service::Frontend => Router::new()
+            .route("/", get(front))
+            .route("/login", post(log_in))
+            .route("/logout", post(log_out)),
+        _ => Router::new().route("/", get(behind)),
+    };
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        // An answer is one small write: never wait for more.
+        let _ = stream.set_nodelay(true);
+    });
+    tokio::select! {
+        served = axum::serve(listener, router.with_state(app)) => Ok(served?),
+        ended = told_to_end() => ended,
+    }
+}
+
+async fn told_to_end() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {},
+        _ = interrupt.recv() => {},
+    }
+    Ok(())
+}
+
+/// Lines `forward <what>`; each is answered on standard output by the same line, once it is in force.
+fn take_switches(forward: &watch::Sender<Forward>) {
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        let what = line.strip_prefix("forward ");
+        match what.map(|what| Forward::from_str(what, false)) {
+            Some(Ok(what)) => {
+                forward.send_replace(what);
+                println!("{line}");
+            }
+            _ => eprintln!("not understood: {line}"),
+        }
+    }
+}
+
+struct App {
+    service: Service,
+    version: String,
+    forward: watch::Receiver<Forward>,
+    caller: Caller,
+    said: Mutex<std::io::Stdout>,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    city: Option<String>,
+}
+
+impl App {
+    /// Makes the calls of this service, and tells on standard output what it has served.
+    async fn answer(
+        &self,
+        path_and_query: &str,
+        city: Option<&str>,
+        headers: &HeaderMap,
+        user: Option<String>,
+    ) -> Answer {
+        let text = |name| {
+            let value = headers.get(HeaderName::from_static(name))?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let forwarded = self.forward.borrow().pick(headers);
+        let mut answer = Answer {
+            served: Served {
+                service: self.service.name().into(),
+                version: self.version.clone(),
+                track: text("x-release-track"),
+                request_id: text("x-request-id"),
+                calls: Vec::new(),
+            },
+            content: self.content(city),
+        };
+        for service in self.service.calls(&self.version) {
+            let (call, content) =
+                self.caller.call(*service, path_and_query, forwarded.clone()).await;
+            answer.served.calls.push(call);
+            answer.content.merge(content);
+        }
+        self.say(Event { user, served: answer.served.clone() });
+        answer
+    }
+
+    fn content(&self, city: Option<&str>) -> Content {
+        let mut content = Content::default();
+        match self.service {
+            Service::Frontend => {}
+            Service::Forecast => content.forecast = Some(Forecast::of(city)),
+            Service::Advertisement => content.advertisement = Some(forecast::advertisement(city)),
+            Service::Recommendation => {
+                content.recommendation = Some(forecast::recommendation(city));
+            }
+        }
+        content
+    }
+
+    fn say(&self, event: Event) {
+        let mut line = serde_json::to_vec(&event).unwrap_or_default();
+        line.push(b'\n');
+        let mut said = self.said.lock().unwrap_or_else(|e| e.into_inner());
+        // Whoever listened may be gone.
+        let _ = said.write_all(&line);
+    }
+}
+
+/// Every service but the frontend.
+async fn behind(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    Query(question): Query<Question>,
+    headers: HeaderMap,
+) -> Json<Answer> {
+    let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
+    Json(app.answer(path_and_query, question.city.as_deref(), &headers, None).await)
+}
+
+async fn front(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    Query(question): Query<Question>,
+    headers: HeaderMap,
+) -> Response {
+    let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
+    let user = user(&headers);
+    let city = question.city.as_deref();
+    let Answer { served, content } = app.answer(path_and_query, city, &headers, user.clone()).await;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("application/json")) {
+        return Json(served).into_response();
+    }
+    let page = Page {
+        user: user.as_deref(),
+        city: forecast::city(city),
+        served: &served,
+        forecast: content.forecast.as_ref(),
+        recommendation: content.recommendation.as_deref(),
+        advertisement: content.advertisement.as_deref(),
+    };
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        // Who asks decides what it shows.
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, Html(page.render())).into_response()
+}
+
+#[derive(Deserialize)]
+struct Login {
+    user: String,
+}
+
+/// Anybody may be anybody: it is a demo.
+async fn log_in(Form(Login { user }): Form<Login>) -> Response {
+    let user = user.trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if user.is_empty() || user.len() > 64 || !user.chars().all(plain) {
+        let problem = "A name has up to 64 letters, digits, or any of - _ . @";
+        return (StatusCode::BAD_REQUEST, problem).into_response();
+    }
+    let session = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    // After others, as real sites do.
+    let cookies = AppendHeaders([
+        (header::SET_COOKIE, format!("session={session:x}; Path=/; HttpOnly; SameSite=Lax")),
+        (header::SET_COOKIE, "theme=light; Path=/; SameSite=Lax".into()),
+        (header::SET_COOKIE, format!("user={user}; Path=/; HttpOnly; SameSite=Lax")),
+    ]);
+    (cookies, Redirect::to("/")).into_response()
+}
+
+async fn log_out() -> Response {
+    let gone = [(header::SET_COOKIE, "user=; Path=/; Max-Age=0")];
+    (gone, Redirect::to("/")).into_response()
+}
+
+/// The first cookie `user`, on whichever line.
+fn user(headers: &HeaderMap) -> Option<String> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let lines = lines.map(|line| String::from_utf8_lossy(line.as_bytes()));
+    lines
+        .flat_map(|line| line.split(';').map(str::to_owned).collect::<Vec<_>>())
+        .find_map(|pair| Some(pair.trim().strip_prefix("user=")?.to_owned()))
+}

@@ -1,0 +1,60 @@
+//! The demo as a person starts it, on free ports.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::{process::Stdio, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// How long it may take to start or to stop on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) struct Demo {
+    /// Addresses, as it names them itself.
+    pub(crate) page: String,
+    pub(crate) graph: String,
+    process: Child,
+}
+
+impl Demo {
+    pub(crate) async fn start() -> Result<Self> {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_demo"))
+            .args(["run", "--port=0", "--graph-port=0"])
+            .args(["--forward=request-id", "--filter=on", "--routes=story"])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("the demo")?;
+        let stdout = process.stdout.take().context("the demo's output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let mut address = async |what: &str| {
+            while let Some(line) = lines.next_line().await? {
+                if let Some(rest) = line.strip_prefix(what) {
+                    let address = rest.split_whitespace().next();
+                    return Ok(address.unwrap_or_default().to_string());
+                }
+            }
+            bail!("the demo ended without an address of {what}")
+        };
+        let addresses = async {
+            anyhow::Ok((address("The weather app:").await?, address("The traffic graph:").await?))
+        };
+        let (page, graph) =
+            timeout(PATIENCE, addresses).await.context("the demo does not start")??;
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Demo { page, graph, process })
+    }
+
+    /// As Ctrl-C does.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let id = self.process.id().context("the demo has ended before")?;
+        let id = rustix::process::Pid::from_raw(id.cast_signed()).context("the demo's id")?;
+        rustix::process::kill_process(id, rustix::process::Signal::INT)?;
+        let ended = timeout(PATIENCE, self.process.wait()).await;
+        let status = ended.context("the demo does not stop")??;
+        ensure!(status.success(), "the demo ended with {status}");
+        Ok(())
+    }
+}

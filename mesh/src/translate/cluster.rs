@@ -1,0 +1,73 @@
+//! Clusters. pilot: networking/core/cluster.go.
+
+use super::{Proxy, Registry, Role, address, registry::outbound};
+use crate::manifest::Labels;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+/// Where a request goes that no route knows.
+pub(super) const PASSTHROUGH: &str = "PassthroughCluster";
+
+/// All clusters of one Envoy.
+pub fn clusters(proxy: &Proxy, registry: &Registry<'_>) -> Vec<Value> {
+    let mut clusters = vec![passthrough()];
+    for service in registry.services() {
+        for port in &service.spec.ports {
+            let all = Labels::new();
+            let subsets = registry.rules(service).flat_map(|rule| &rule.spec.subsets);
+            let subsets = subsets.map(|subset| (subset.name.as_str(), &subset.labels));
+            for (subset, labels) in std::iter::once(("", &all)).chain(subsets) {
+                let addresses = registry.addresses(service, port, labels);
+                clusters.push(cluster(&outbound(service, port, subset), &addresses));
+            }
+        }
+    }
+    if let Role::Sidecar { inbound, .. } = &proxy.role {
+        for inbound in inbound {
+            clusters.push(cluster(&inbound.name(), &[inbound.application]));
+        }
+    }
+    clusters
+}
+
+impl super::Inbound {
+    /// Istio's name for the cluster and the route configuration.
+    pub(super) fn name(&self) -> String {
+        format!("inbound|{}||", self.port)
+    }
+}
+
+fn cluster(name: &str, addresses: &[SocketAddr]) -> Value {
+    let endpoints: Vec<_> =
+        addresses.iter().map(|to| json!({"endpoint": {"address": address(*to)}})).collect();
+    let mut cluster = common(name);
+    cluster["type"] = "STATIC".into();
+    cluster["lb_policy"] = "LEAST_REQUEST".into();
+    cluster["load_assignment"] =
+        json!({"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]});
+    cluster
+}
+
+/// Without iptables there is no original destination; a caller names it in `x-envoy-original-dst-host`.
+fn passthrough() -> Value {
+    let mut cluster = common(PASSTHROUGH);
+    cluster["type"] = "ORIGINAL_DST".into();
+    cluster["lb_policy"] = "CLUSTER_PROVIDED".into();
+    cluster["original_dst_lb_config"] = json!({"use_http_header": true});
+    cluster
+}
+
+fn common(name: &str) -> Value {
+    const UNLIMITED: u32 = u32::MAX;
+    json!({
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        "name": name,
+        "connect_timeout": "10s",
+        "circuit_breakers": {"thresholds": [{
+            "max_connections": UNLIMITED,
+            "max_pending_requests": UNLIMITED,
+            "max_requests": UNLIMITED,
+            "max_retries": UNLIMITED,
+        }]},
+    })
+}

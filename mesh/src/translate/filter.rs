@@ -1,0 +1,63 @@
+//! The filter, as the extension configuration that the listeners discover. pilot: model/extensions.go.
+
+use super::{Proxy, Registry};
+use crate::manifest::{Error, FailStrategy};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// The name under which both listeners of every Envoy discover it.
+pub(super) const NAME: &str = "release-track";
+pub(super) const TYPE_URLS: [&str; 2] = [
+    "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+    "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+];
+
+/// `module`: the compiled filter; `None` leaves a filter that does nothing, which is what istiod puts where there is
+/// no module to run (RBAC without rules).
+pub fn filter(
+    proxy: &Proxy,
+    registry: &Registry<'_>,
+    module: Option<&Path>,
+) -> Result<Value, Error> {
+    let plugin = registry.plugin(&proxy.namespace, &proxy.labels)?;
+    let Some((plugin, module)) = plugin.zip(module) else {
+        return Ok(named(json!({"@type": TYPE_URLS[1]})));
+    };
+    let spec = &plugin.spec;
+    let environment: Map<String, Value> = spec
+        .vm_config
+        .env
+        .iter()
+        .map(|variable| (variable.name.clone(), variable.value.clone().into()))
+        .collect();
+    let configuration = Value::Object(spec.plugin_config.clone()).to_string();
+    Ok(named(json!({
+        "@type": TYPE_URLS[0],
+        "config": {
+            "name": format!("{}.{}", plugin.namespace, plugin.name),
+            "root_id": spec.plugin_name.as_deref().unwrap_or_default(),
+            "failure_policy": match spec.fail_strategy {
+                FailStrategy::Close => "FAIL_CLOSED",
+                FailStrategy::Open => "FAIL_OPEN",
+                FailStrategy::Reload => "FAIL_RELOAD",
+            },
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": configuration,
+            },
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": module}},
+                "environment_variables": {"key_values": environment},
+            },
+        },
+    })))
+}
+
+fn named(typed_config: Value) -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": NAME,
+        "typed_config": typed_config,
+    })
+}

@@ -1,0 +1,98 @@
+//! What the core asks of the proxy that runs it.
+
+use crate::header_map::HeaderMap;
+use crate::step::Step;
+
+/// The status of a failed hostcall (proxy-wasm ABI 0.2.1, `proxy_status_t`), as the proxy gave
+/// it: 1 NotFound, 2 BadArgument, ..., any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub u32);
+
+impl Status {
+    pub const NOT_FOUND: Self = Self(1);
+    pub const CAS_MISMATCH: Self = Self(8);
+}
+
+/// The levels of the proxy's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+}
+
+/// A proxy: the request at hand and the proxy's own facts.
+///
+/// Every call may fail, and no failure may stop a request: the core treats what it cannot read
+/// as absent, and what it cannot write as not written.
+pub trait Host {
+    /// All headers of the request at hand.
+    fn request_headers(&mut self) -> Result<HeaderMap, Status>;
+
+    /// Sets a request header to this one value, in place of all its lines. In Envoy this makes
+    /// the router choose the route again (`Context::onHeadersModified`).
+    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status>;
+
+    /// Removes all lines of a request header.
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status>;
+
+    /// A property of the proxy or the request, by its path, segments separated by NUL (Envoy:
+    /// attributes). `None` where there is none.
+    fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status>;
+
+    /// Milliseconds of the Unix epoch.
+    fn now_ms(&mut self) -> Result<u64, Status>;
+
+    /// A value of the proxy's shared data, and the number that a change of it has to name.
+    /// `None` for a key that there is none of.
+    fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status>;
+
+    /// Writes a value, if nobody has since `cas` was read ([`Status::CAS_MISMATCH`]). For a key
+    /// that there is none of, `cas` is ignored.
+    fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status>;
+
+    /// The id of the counter of this name, made where there is none.
+    fn define_counter(&mut self, name: &str) -> Result<u32, Status>;
+
+    fn increment(&mut self, counter: u32) -> Result<(), Status>;
+
+    /// Answers the request at hand with this status and text, in place of the upstream.
+    fn reply(&mut self, status: u32, body: &str) -> Result<(), Status>;
+
+    /// All headers of the answer at hand.
+    fn response_headers(&mut self) -> Result<HeaderMap, Status>;
+
+    /// Sets a header of the answer to this one value.
+    fn set_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status>;
+
+    /// Adds a line to the answer's headers.
+    fn add_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status>;
+
+    /// 128 random bits.
+    fn random(&mut self) -> Result<[u8; 16], Status>;
+
+    /// An environment variable of the plugin (Istio: `vmConfig.env`).
+    fn environment(&mut self, name: &str) -> Option<String>;
+
+    /// Writes one line to the proxy's log.
+    fn log(&mut self, level: Level, line: &str);
+
+    /// Called with every step of a decision, as it is taken. A proxy does not listen, and then
+    /// it costs nothing; `release-track explain` prints the steps.
+    #[inline(always)]
+    fn explain(&mut self, _step: Step<'_>) {}
+
+    /// Whether somebody wants to hear every step, also those that a proxy has no need to take.
+    #[inline(always)]
+    fn listens(&self) -> bool {
+        false
+    }
+}
+
+/// What becomes of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Continue,
+    /// It has been answered here.
+    Replied,
+}

@@ -1,0 +1,504 @@
+//! The rules: which requests are a track's own.
+//!
+//! A rule is a list of conditions, each on one *subject* (a cookie, a header, the path, ...).
+//! Values that are compared whole (`exact`, `in`) are looked up once per subject and request, in
+//! one table for all rules, so that neither the number of rules nor the length of a list shows
+//! in a request's cost. `prefix`, `regex` and presence are tested only for a rule that all the
+//! rest of the request leaves possible, and once.
+
+use crate::cookie;
+use crate::header_map::HeaderMap;
+use crate::host::Host;
+use crate::pattern::Pattern;
+use crate::step::{Step, Tested, Wanted};
+use crate::track::{Names, TrackId};
+use crate::uri;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// What a condition looks at. Names of headers are lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Every cookie of this name, over all Cookie lines.
+    Cookie(Box<[u8]>),
+    /// Every line of this header.
+    Header(Box<[u8]>),
+    /// The first value of this query parameter, raw.
+    QueryParam(Box<[u8]>),
+    /// The path without its query.
+    Uri,
+    Method,
+    /// As the client sent it, with its port.
+    Authority,
+}
+
+/// What a condition asks of a value: VirtualService's StringMatch, and `in`.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// `exact`, and `in`: the value is one of these.
+    OneOf(Vec<Box<[u8]>>),
+    Prefix(Box<[u8]>),
+    /// A full match.
+    Regex(Pattern),
+    /// `{}`: there is a value.
+    Present,
+}
+
+/// One condition of a rule. It holds if any value of the subject passes the test, or, when
+/// `negated`, if none does.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub subject: Subject,
+    pub test: Test,
+    pub negated: bool,
+}
+
+/// One entry of a track's `match`: all its conditions hold.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub track: TrackId,
+    /// Its place in the track's `match`.
+    pub index: usize,
+    pub conditions: Vec<Condition>,
+}
+
+/// A configuration's rules, in order, ready to decide.
+#[derive(Debug, Default)]
+pub struct Rules {
+    rules: Vec<Compiled>,
+    conditions: Vec<Compared>,
+    subjects: Vec<Table>,
+    /// Rules that no value in a table calls up: they are tested for every request.
+    always: Vec<u32>,
+    /// Kept between requests, so that deciding allocates nothing.
+    scratch: RefCell<Scratch>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    track: TrackId,
+    index: usize,
+    /// Conditions by their place in `Rules::conditions`, and whether they are negated.
+    conditions: Vec<(u32, bool)>,
+}
+
+#[derive(Debug)]
+struct Compared {
+    subject: u32,
+    /// `None`: its values stand in the subject's table.
+    test: Option<Test>,
+    /// The rules that a hit of this condition calls up.
+    calls: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Table {
+    subject: Subject,
+    /// A value, and its place in `hits`.
+    values: HashMap<Box<[u8]>, u32, BuildHasherDefault<Fnv1a>>,
+    /// Conditions that hold for a value; values of one list share one.
+    hits: Vec<Vec<u32>>,
+}
+
+/// A subject's values, each with a condition that it satisfies.
+type List = Vec<(Box<[u8]>, u32)>;
+
+#[derive(Debug, Default)]
+struct Scratch {
+    /// By condition: `None` = not known yet.
+    known: Vec<Option<bool>>,
+    touched: Vec<u32>,
+    called: Vec<u32>,
+}
+
+impl Scratch {
+    fn learn(&mut self, condition: u32, holds: bool) {
+        if let Some(known) = self.known.get_mut(condition as usize) {
+            *known = Some(holds);
+            self.touched.push(condition);
+        }
+    }
+
+    fn is_known(&self, condition: u32) -> Option<bool> {
+        self.known.get(condition as usize).copied().flatten()
+    }
+
+    fn forget(&mut self) {
+        for condition in self.touched.drain(..) {
+            if let Some(known) = self.known.get_mut(condition as usize) {
+                *known = None;
+            }
+        }
+        self.called.clear();
+    }
+}
+
+impl Rules {
+    /// Compiles rules; the first that a request satisfies decides.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let mut compiled = Self::default();
+        let mut lists: Vec<List> = Vec::new();
+        for rule in rules {
+            compiled.add(rule, &mut lists);
+        }
+        for (table, list) in compiled.subjects.iter_mut().zip(lists) {
+            table.fill(list);
+        }
+        compiled.scratch.borrow_mut().known = vec![None; compiled.conditions.len()];
+        compiled
+    }
+
+    fn add(&mut self, rule: Rule, lists: &mut Vec<List>) {
+        let place = self.rules.len() as u32;
+        let mut called = false;
+        let mut conditions = Vec::with_capacity(rule.conditions.len());
+        for Condition { subject, test, negated } in rule.conditions {
+            let condition = self.conditions.len() as u32;
+            let subject = self.subject(subject, lists);
+            let mut calls = Vec::new();
+            let test = match test {
+                Test::OneOf(values) => {
+                    if let Some(list) = lists.get_mut(subject as usize) {
+                        list.extend(values.into_iter().map(|value| (value, condition)));
+                    }
+                    if !negated && !called {
+                        calls.push(place);
+                        called = true;
+                    }
+                    None
+                }
+                test => Some(test),
+            };
+            self.conditions.push(Compared { subject, test, calls });
+            conditions.push((condition, negated));
+        }
+        if !called {
+            self.always.push(place);
+        }
+        self.rules.push(Compiled { track: rule.track, index: rule.index, conditions });
+    }
+
+    fn subject(&mut self, subject: Subject, lists: &mut Vec<List>) -> u32 {
+        let known = self.subjects.iter().position(|table| table.subject == subject);
+        known.unwrap_or_else(|| {
+            self.subjects.push(Table { subject, values: HashMap::default(), hits: Vec::new() });
+            lists.push(Vec::new());
+            self.subjects.len() - 1
+        }) as u32
+    }
+
+    /// What the rules look at.
+    pub fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.subjects.iter().map(|table| &table.subject)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The track of the first rule that the request satisfies and that is taken. `take` is
+    /// asked with the rule's track: once for a track, since one rule of it that is not taken
+    /// speaks for all.
+    pub fn first<H: Host>(
+        &self,
+        host: &mut H,
+        headers: &HeaderMap,
+        names: &Names,
+        mut take: impl FnMut(&mut H, TrackId) -> bool,
+    ) -> Option<TrackId> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        let mut scratch = self.scratch.borrow_mut();
+        for table in &self.subjects {
+            if !table.values.is_empty() {
+                table.subject.any_value(headers, |value| {
+                    self.look_up(table, value, &mut scratch);
+                    false
+                });
+            }
+        }
+        if host.listens() {
+            // Who asks why hears of every rule, not only of those that may hold.
+            scratch.called = (0..self.rules.len() as u32).collect();
+        } else if scratch.called.is_empty() && self.always.is_empty() {
+            scratch.forget();
+            return None;
+        } else {
+            scratch.called.extend(&self.always);
+            scratch.called.sort_unstable();
+        }
+        let called = std::mem::take(&mut scratch.called);
+        let mut passed_over = None;
+        let found = called.iter().find_map(|place| {
+            let rule = self.rules.get(*place as usize)?;
+            let track = rule.track;
+            if passed_over == Some(track)
+                || !self.satisfies(host, headers, names, rule, &mut scratch)
+            {
+                return None;
+            }
+            host.explain(Step::Matched { track: names.of(track), rule: rule.index });
+            if take(host, track) {
+                return Some(track);
+            }
+            passed_over = Some(track);
+            None
+        });
+        scratch.called = called;
+        scratch.forget();
+        found
+    }
+
+    fn look_up(&self, table: &Table, value: &[u8], scratch: &mut Scratch) {
+        let Some(place) = table.values.get(value) else {
+            return;
+        };
+        for condition in table.hits.get(*place as usize).into_iter().flatten() {
+            if scratch.is_known(*condition).is_none() {
+                scratch.learn(*condition, true);
+                if let Some(condition) = self.conditions.get(*condition as usize) {
+                    scratch.called.extend(&condition.calls);
+                }
+            }
+        }
+    }
+
+    /// Whether all of a rule's conditions hold.
+    fn satisfies(
+        &self,
+        host: &mut impl Host,
+        headers: &HeaderMap,
+        names: &Names,
+        rule: &Compiled,
+        scratch: &mut Scratch,
+    ) -> bool {
+        rule.conditions.iter().all(|(condition, negated)| {
+            let holds = self.holds(*condition, headers, scratch) != *negated;
+            if host.listens() {
+                self.explain(
+                    host,
+                    headers,
+                    names.of(rule.track),
+                    rule,
+                    (*condition, *negated),
+                    holds,
+                );
+            }
+            holds
+        })
+    }
+
+    /// Whether some value of the condition's subject passes its test.
+    fn holds(&self, condition: u32, headers: &HeaderMap, scratch: &mut Scratch) -> bool {
+        if let Some(known) = scratch.is_known(condition) {
+            return known;
+        }
+        let holds = self.conditions.get(condition as usize).is_some_and(|compared| {
+            match (&compared.test, self.subjects.get(compared.subject as usize)) {
+                (Some(test), Some(table)) => {
+                    table.subject.any_value(headers, |value| test.passes(value))
+                }
+                // A value of a table that was not hit.
+                _ => false,
+            }
+        });
+        scratch.learn(condition, holds);
+        holds
+    }
+
+    /// Tells a listener what a condition saw.
+    fn explain(
+        &self,
+        host: &mut impl Host,
+        headers: &HeaderMap,
+        track: &str,
+        rule: &Compiled,
+        (condition, negated): (u32, bool),
+        holds: bool,
+    ) {
+        let Some(compared) = self.conditions.get(condition as usize) else { return };
+        let Some(table) = self.subjects.get(compared.subject as usize) else { return };
+        let mut seen = Vec::new();
+        table.subject.any_value(headers, |value| {
+            seen.push(value.to_vec());
+            false
+        });
+        let seen: Vec<&[u8]> = seen.iter().map(Vec::as_slice).collect();
+        let listed = table.listed(condition);
+        let wanted = match &compared.test {
+            None | Some(Test::OneOf(_)) => Wanted::OneOf(&listed),
+            Some(Test::Prefix(prefix)) => Wanted::Prefix(prefix),
+            Some(Test::Regex(pattern)) => Wanted::Regex(pattern.expression()),
+            Some(Test::Present) => Wanted::Present,
+        };
+        let (rule, subject, seen) = (rule.index, &*table.subject.to_string(), &*seen);
+        host.explain(Step::Condition(Tested {
+            track,
+            rule,
+            subject,
+            negated,
+            wanted,
+            seen,
+            holds,
+        }));
+    }
+}
+
+impl Table {
+    /// The values that satisfy a condition, in alphabetical order.
+    fn listed(&self, condition: u32) -> Vec<&[u8]> {
+        let hits = |place: &u32| {
+            self.hits.get(*place as usize).is_some_and(|all| all.contains(&condition))
+        };
+        let values = self.values.iter().filter(|(_, place)| hits(place));
+        let mut listed: Vec<&[u8]> = values.map(|(value, _)| &**value).collect();
+        listed.sort_unstable();
+        listed
+    }
+
+    fn fill(&mut self, mut list: List) {
+        list.sort_unstable();
+        list.dedup();
+        let mut places: HashMap<Vec<u32>, u32> = HashMap::new();
+        for same in list.chunk_by(|a, b| a.0 == b.0) {
+            let Some((value, _)) = same.first() else {
+                continue;
+            };
+            let conditions: Vec<u32> = same.iter().map(|(_, condition)| *condition).collect();
+            let place = *places.entry(conditions).or_insert_with_key(|conditions| {
+                self.hits.push(conditions.clone());
+                (self.hits.len() - 1) as u32
+            });
+            self.values.insert(value.clone(), place);
+        }
+    }
+}
+
+impl Subject {
+    /// Whether any of this subject's values in the request passes.
+    fn any_value(&self, headers: &HeaderMap, mut passes: impl FnMut(&[u8]) -> bool) -> bool {
+        match self {
+            Self::Cookie(name) => headers
+                .lines(b"cookie")
+                .any(|line| cookie::pairs(line).any(|(n, value)| n == &**name && passes(value))),
+            Self::Header(name) => headers.lines(name).any(passes),
+            Self::Method => headers.lines(b":method").any(passes),
+            Self::Authority => headers.lines(b":authority").any(passes),
+            Self::Uri => headers.lines(b":path").any(|path| passes(uri::split(path).0)),
+            Self::QueryParam(name) => headers
+                .lines(b":path")
+                .any(|path| uri::parameter(uri::split(path).1, name).is_some_and(&mut passes)),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cookie(name) => write!(f, "cookie {}", name.escape_ascii()),
+            Self::Header(name) => write!(f, "header {}", name.escape_ascii()),
+            Self::QueryParam(name) => write!(f, "query parameter {}", name.escape_ascii()),
+            Self::Uri => f.write_str("uri"),
+            Self::Method => f.write_str("method"),
+            Self::Authority => f.write_str("authority"),
+        }
+    }
+}
+
+impl Test {
+    fn passes(&self, value: &[u8]) -> bool {
+        match self {
+            Self::OneOf(values) => values.iter().any(|v| **v == *value),
+            Self::Prefix(prefix) => value.starts_with(prefix),
+            Self::Regex(pattern) => pattern.is_match(value),
+            Self::Present => true,
+        }
+    }
+}
+
+/// FNV-1a, 64 bits. The tables hold configured values only, so no client can fill one with
+/// colliding keys.
+struct Fnv1a(u64);
+
+impl Default for Fnv1a {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv1a {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::header_map::HeaderMap;
+    use crate::simulated::Simulated;
+
+    const RULES: &str = r#"{"tracks":[
+        {"name":"list","match":[{"cookies":{"user":{"in":["a","b"]}},"method":{"exact":"GET"}}]},
+        {"name":"not","match":[{"withoutCookies":{"user":{"exact":"c"}},"uri":{"prefix":"/x"}}]},
+        {"name":"regex","match":[{"queryParams":{"q":{"regex":"[0-9]+"}}},{"headers":{"h":{}}}]},
+        {"name":"empty","match":[{"cookies":{"user":{"in":[]}}}]}]}"#;
+
+    #[test]
+    fn who_listens_changes_nothing() {
+        let rules = Config::parse(RULES.as_bytes()).unwrap();
+        let mut found = Vec::new();
+        for user in ["a", "c", "d"] {
+            for (method, path) in [("GET", "/"), ("PUT", "/x?q=7"), ("PUT", "/?q=7"), ("PUT", "/")]
+            {
+                let cookie = format!("user={user}");
+                let headers = [(":method", method), (":path", path), ("cookie", &cookie)];
+                let headers: HeaderMap = headers.iter().collect();
+                let decide = |listens| {
+                    let mut host = Simulated { listens, ..Simulated::default() };
+                    let mut asked = Vec::new();
+                    let first = rules.rules.first(&mut host, &headers, &rules.names, |_, track| {
+                        asked.push(track);
+                        rules.names.of(track) != "not"
+                    });
+                    (first.map(|track| rules.names.of(track)), asked, host.steps.len())
+                };
+                let (quiet, heard) = (decide(false), decide(true));
+                assert_eq!((quiet.0, &quiet.1), (heard.0, &heard.1), "{user} {method} {path}");
+                assert!(heard.2 > quiet.2);
+                found.push(quiet.0.unwrap_or("-"));
+            }
+        }
+        let want = "list regex regex - - regex regex - - regex regex -";
+        assert_eq!(found.join(" "), want);
+    }
+
+    #[test]
+    fn a_listener_hears_why_a_rule_does_not_hold() {
+        let rules = Config::parse(RULES.as_bytes()).unwrap();
+        let headers: HeaderMap =
+            [(":method", "GET"), (":path", "/x"), ("cookie", "user=c")].iter().collect();
+        let mut host = Simulated { listens: true, ..Simulated::default() };
+        let found = rules.rules.first(&mut host, &headers, &rules.names, |_, _| true);
+        assert_eq!(found, None);
+        assert_eq!(
+            host.steps,
+            [
+                r#"rule 0 of track list: cookie user is "c", none of "a", "b""#,
+                r#"rule 0 of track not: cookie user is "c", which is excluded"#,
+                "rule 0 of track regex: there is no query parameter q",
+                "rule 1 of track regex: there is no header h",
+                r#"rule 0 of track empty: cookie user is "c", and the list is empty"#,
+            ]
+        );
+    }
+}

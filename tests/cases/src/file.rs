@@ -1,0 +1,414 @@
+//! The form of a case file.
+
+use crate::check::{Expected, Reply};
+use crate::node::{self, Direction, Node};
+use crate::text::{Text, numbered};
+use crate::{Act, Case, Engine, NOW_MS, Refused, Step};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileText {
+    /// What the file is about; for people.
+    #[serde(rename = "about")]
+    _about: String,
+    #[serde(default)]
+    configs: BTreeMap<String, Value>,
+    #[serde(default)]
+    expectations: BTreeMap<String, ExpectationText>,
+    /// For the cases that say nothing else.
+    #[serde(default)]
+    usually: Usually,
+    cases: Vec<CaseText>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Usually {
+    config: Option<Value>,
+    at: Option<At>,
+    #[serde(default)]
+    send: Lines,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseText {
+    case: String,
+    /// For people.
+    #[serde(rename = "why")]
+    _why: Option<String>,
+    config: Option<Value>,
+    at: Option<At>,
+    environment: Option<BTreeMap<String, String>>,
+    /// Seconds of the Unix epoch.
+    now: Option<u64>,
+    #[serde(default)]
+    warns: Vec<String>,
+    #[serde(default)]
+    alone: bool,
+    #[serde(default)]
+    leave_out: BTreeMap<String, String>,
+    refused: Option<RefusedText>,
+    steps: Option<Vec<StepText>>,
+    // A case of one step, without the list.
+    cluster: Option<String>,
+    mtls: Option<bool>,
+    send: Option<Lines>,
+    answer: Option<Lines>,
+    expect: Option<OneOf>,
+    envoy: Option<DifferenceText>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepText {
+    at: Option<String>,
+    cluster: Option<String>,
+    mtls: Option<bool>,
+    #[serde(default)]
+    after_ms: u64,
+    send: Option<Lines>,
+    answer: Option<Lines>,
+    expect: Option<OneOf>,
+    envoy: Option<DifferenceText>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum At {
+    Named(String),
+    Given(GivenAt),
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenAt {
+    id: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    direction: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefusedText {
+    path: String,
+    #[serde(default)]
+    says: Vec<String>,
+    #[serde(default)]
+    hides: Vec<String>,
+}
+
+/// An expectation of the file by its name, or one of the case's own.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum OneOf {
+    Named(String),
+    Given(ExpectationText),
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectationText {
+    #[serde(default)]
+    headers: Values,
+    #[serde(default)]
+    counts: Vec<String>,
+    #[serde(default)]
+    answer: Values,
+    reply: Option<ReplyText>,
+    #[serde(default)]
+    calls: BTreeMap<String, usize>,
+    #[serde(default)]
+    warnings: usize,
+}
+
+/// What Envoy does otherwise, and why. What is absent here is as on the other engines.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DifferenceText {
+    #[serde(rename = "why")]
+    _why: String,
+    headers: Option<Values>,
+    counts: Option<Vec<String>>,
+    answer: Option<Values>,
+    reply: Option<ReplyText>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplyText {
+    status: u16,
+    #[serde(default)]
+    body: Vec<String>,
+}
+
+/// By name: one value, a list of them, or `absent`.
+type Values = BTreeMap<String, ValuesText>;
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum ValuesText {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Header lines in order.
+#[derive(Clone, Default, Deserialize)]
+struct Lines(Vec<Line>);
+
+/// `NAME: VALUE`, and perhaps `repeat: COUNT` before it.
+#[derive(Clone)]
+struct Line {
+    repeat: usize,
+    name: String,
+    value: String,
+}
+
+impl<'de> Deserialize<'de> for Line {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LineVisitor;
+        impl<'de> Visitor<'de> for LineVisitor {
+            type Value = Line;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("NAME: VALUE")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
+                let mut repeat = 1;
+                let mut line = None;
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    if name == "repeat" {
+                        repeat = value.parse().map_err(de::Error::custom)?;
+                    } else if line.replace((name, value)).is_some() {
+                        return Err(de::Error::custom("one header in each item of the list"));
+                    }
+                }
+                let (name, value) = line.ok_or_else(|| de::Error::custom("a header is missing"))?;
+                Ok(Line { repeat, name, value })
+            }
+        }
+        deserializer.deserialize_map(LineVisitor)
+    }
+}
+
+/// Reads the text of a file. The error says where.
+pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Case>, String> {
+    let parsed: FileText = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    let FileText { configs, expectations, usually, cases, .. } = parsed;
+    let reader = Reader { file, configs, expectations, usually };
+    cases
+        .into_iter()
+        .map(|case| {
+            let name = case.case.clone();
+            reader.case(case).map_err(|message| format!("{name:?}: {message}"))
+        })
+        .collect()
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    configs: BTreeMap<String, Value>,
+    expectations: BTreeMap<String, ExpectationText>,
+    usually: Usually,
+}
+
+impl Reader<'_> {
+    fn case(&self, text: CaseText) -> Result<Case, String> {
+        let at = text.at.or_else(|| self.usually.at.clone());
+        let (node, direction) = match at.ok_or("it does not say where (at)")? {
+            At::Named(name) => node::parse(&name).ok_or_else(|| {
+                format!("{name:?} is no place: gateway, waypoint, or APP VERSION inbound|outbound")
+            })?,
+            At::Given(GivenAt { id, labels, direction }) => {
+                (Node { id, labels }, self.direction(&direction)?)
+            }
+        };
+        let config = text.config.as_ref().or(self.usually.config.as_ref());
+        let left_out = text.leave_out.into_iter().map(|(engine, why)| {
+            let engine = Engine::ALL.into_iter().find(|known| known.name() == engine);
+            Ok((engine.ok_or("leave_out: there is no such engine")?, why))
+        });
+        let left_out = left_out.collect::<Result<_, String>>()?;
+        let one = StepText {
+            cluster: text.cluster,
+            mtls: text.mtls,
+            send: text.send,
+            answer: text.answer,
+            expect: text.expect,
+            envoy: text.envoy,
+            ..StepText::default()
+        };
+        let act = match (text.refused, text.steps) {
+            (Some(RefusedText { path, says, hides }), None) => {
+                Act::Refused(Refused { path, says, hides })
+            }
+            (None, None) => Act::Requests(vec![self.step(one, &StepText::default(), direction)?]),
+            (None, Some(steps)) if one.expect.is_none() && one.send.is_none() => {
+                let steps = steps.into_iter().map(|step| self.step(step, &one, direction));
+                Act::Requests(steps.collect::<Result<_, _>>()?)
+            }
+            _ => return Err("one of refused, steps, or send and expect".into()),
+        };
+        Ok(Case {
+            file: self.file.to_owned(),
+            name: text.case,
+            config: self.config(config.ok_or("it has no config")?)?,
+            node,
+            environment: text.environment.unwrap_or_default(),
+            now_ms: text.now.map_or(NOW_MS, |seconds| seconds * 1000),
+            warns: text.warns,
+            act,
+            left_out,
+            alone: text.alone,
+        })
+    }
+
+    fn direction(&self, text: &str) -> Result<Direction, String> {
+        Direction::parse(text)
+            .ok_or_else(|| format!("{text:?} is no direction: inbound, outbound or unspecified"))
+    }
+
+    /// By name, or given; `{text: ..}` for what is no JSON.
+    fn config(&self, config: &Value) -> Result<String, String> {
+        let config = match config {
+            Value::String(name) => {
+                self.configs.get(name).ok_or_else(|| format!("there is no config {name:?}"))?
+            }
+            given => given,
+        };
+        if let Value::Object(fields) = config
+            && let (1, Some(Value::String(text))) = (fields.len(), fields.get("text"))
+        {
+            return Ok(text.clone());
+        }
+        let mut config = config.clone();
+        expand(&mut config);
+        Ok(config.to_string())
+    }
+
+    fn step(&self, text: StepText, case: &StepText, direction: Direction) -> Result<Step, String> {
+        let direction = text.at.map_or(Ok(direction), |at| self.direction(&at))?;
+        let cluster = match text.cluster.or_else(|| case.cluster.clone()).as_deref() {
+            Some("none") => None,
+            Some(name) => Some(name.to_owned()),
+            None => Some(direction.cluster().to_owned()),
+        };
+        let mut request =
+            [":method: GET", ":scheme: http", ":authority: weather.example", ":path: /"]
+                .iter()
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| Ok((name.to_owned(), Text::parse(value)?)))
+                .collect::<Result<Vec<_>, String>>()?;
+        add_lines(&mut request, &self.usually.send)?;
+        add_lines(&mut request, &text.send.unwrap_or_default())?;
+        let mut answer = vec![(":status".to_owned(), Text::parse("200")?)];
+        add_lines(&mut answer, &text.answer.unwrap_or_default())?;
+        let expectation = match text.expect.ok_or("it expects nothing (expect)")? {
+            OneOf::Named(name) => self
+                .expectations
+                .get(&name)
+                .ok_or_else(|| format!("there is no expectation {name:?}"))?
+                .clone(),
+            OneOf::Given(given) => given,
+        };
+        let everywhere = expected(&expectation)?;
+        let mut by_engine: BTreeMap<_, _> =
+            Engine::ALL.into_iter().map(|engine| (engine, everywhere.clone())).collect();
+        if let Some(other) = text.envoy {
+            let differs = ExpectationText {
+                headers: other.headers.unwrap_or(expectation.headers),
+                counts: other.counts.unwrap_or(expectation.counts),
+                answer: other.answer.unwrap_or(expectation.answer),
+                reply: other.reply.or(expectation.reply),
+                ..ExpectationText::default()
+            };
+            by_engine.insert(Engine::Envoy, expected(&differs)?);
+        }
+        Ok(Step {
+            direction,
+            cluster,
+            mtls: text.mtls.or(case.mtls).unwrap_or_default(),
+            after_ms: text.after_ms,
+            request,
+            answer,
+            expected: by_engine,
+        })
+    }
+}
+
+/// Pseudo headers take the place of those that are there.
+fn add_lines(to: &mut Vec<(String, Text)>, lines: &Lines) -> Result<(), String> {
+    for Line { repeat, name, value } in &lines.0 {
+        for n in 1..=*repeat {
+            let numbered = |text: &str| if *repeat > 1 { numbered(text, n) } else { text.into() };
+            let name = numbered(name);
+            let value = Text::parse(&numbered(value))?;
+            match to.iter_mut().find(|(known, _)| name.starts_with(':') && *known == name) {
+                Some(line) => line.1 = value,
+                None => to.push((name, value)),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn expected(text: &ExpectationText) -> Result<Expected, String> {
+    let mut counts = BTreeMap::new();
+    for count in &text.counts {
+        *counts.entry(count.clone()).or_default() += 1;
+    }
+    let reply = text.reply.clone().map(|ReplyText { status, body }| Reply { status, body });
+    Ok(Expected {
+        request: values(&text.headers)?,
+        answer: values(&text.answer)?,
+        reply,
+        counts,
+        calls: text.calls.clone(),
+        warnings: text.warnings,
+    })
+}
+
+fn values(text: &Values) -> Result<BTreeMap<String, Vec<Text>>, String> {
+    let one = |(name, values): (&String, &ValuesText)| {
+        let values = match values {
+            ValuesText::One(word) if word == "absent" => Vec::new(),
+            ValuesText::One(value) => vec![Text::parse(value)?],
+            ValuesText::Many(values) => {
+                values.iter().map(|value| Text::parse(value)).collect::<Result<_, _>>()?
+            }
+        };
+        Ok((name.to_ascii_lowercase(), values))
+    };
+    text.iter().map(one).collect()
+}
+
+/// An item `$(COUNT items TEXT)` of a list becomes COUNT items.
+fn expand(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(expand),
+        Value::Array(items) => {
+            let expanded = std::mem::take(items).into_iter().flat_map(|mut item| {
+                let many = item.as_str().and_then(many);
+                many.unwrap_or_else(|| {
+                    expand(&mut item);
+                    vec![item]
+                })
+            });
+            *items = expanded.collect();
+        }
+        _ => {}
+    }
+}
+
+fn many(text: &str) -> Option<Vec<Value>> {
+    let (count, text) = text.strip_prefix("$(")?.strip_suffix(')')?.split_once(" items ")?;
+    let count = count.parse().ok()?;
+    Some((1..=count).map(|n| numbered(text, n).into()).collect())
+}

@@ -1,0 +1,241 @@
+//! An Envoy's configuration.
+
+use super::super::wasm::module_path;
+use cases::{Act, Case, Direction, Node, Step};
+use mesh::ports::Port;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What tells a listener from another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Listener {
+    config: String,
+    environment: BTreeMap<String, String>,
+    direction: Direction,
+    cluster: Option<String>,
+    mtls: bool,
+    /// The number of the case that refuses the configuration.
+    refused: Option<usize>,
+}
+
+impl Listener {
+    /// Those that a case needs; `number` is its place among those of its Envoy.
+    pub(super) fn of(case: &Case, number: usize) -> Vec<Self> {
+        match &case.act {
+            Act::Requests(steps) => steps.iter().map(|step| Self::of_step(case, step)).collect(),
+            Act::Refused(_) => vec![Self {
+                config: case.config.clone(),
+                environment: case.environment.clone(),
+                direction: Direction::Outbound,
+                cluster: None,
+                mtls: false,
+                refused: Some(number),
+            }],
+        }
+    }
+
+    pub(super) fn of_step(case: &Case, step: &Step) -> Self {
+        Self {
+            config: case.config.clone(),
+            environment: case.environment.clone(),
+            direction: step.direction,
+            cluster: step.cluster.clone(),
+            mtls: step.mtls,
+            refused: None,
+        }
+    }
+}
+
+/// The plugin of the refused configuration of a case.
+pub(super) fn plugin_name(number: usize) -> String {
+    format!("refused-{number}")
+}
+
+/// Writes the bootstrap, and what it refers to, into `folder`. Returns its path, and ports that
+/// must be held until it is ready.
+pub(super) fn write(
+    folder: &Path,
+    node: &Node,
+    admin: SocketAddr,
+    listeners: &BTreeMap<Listener, Port>,
+    upstream: SocketAddr,
+) -> io::Result<(PathBuf, Vec<Port>)> {
+    let names: BTreeSet<_> = listeners.keys().filter_map(|l| l.cluster.as_ref()).collect();
+    let mut clusters: Vec<_> = names.into_iter().map(|name| cluster(name, upstream)).collect();
+    let mut all = Vec::new();
+    let mut inner_ports = Vec::new();
+    for (number, (key, port)) in listeners.iter().enumerate() {
+        let name = format!("listener-{number}");
+        let mut listener = listener(folder, &name, key)?;
+        listener["address"] = address(port.address());
+        if key.mtls {
+            // A plain listener in front, so that only Envoys speak TLS.
+            let inner = Port::any()?;
+            listener["address"] = address(inner.address());
+            let mut tls = cluster(&name, inner.address());
+            inner_ports.push(inner);
+            tls["transport_socket"] = tls_socket("UpstreamTlsContext");
+            clusters.push(tls);
+            all.push(front(&name, port.address()));
+        }
+        all.push(listener);
+    }
+    let bootstrap = json!({
+        "node": {"id": node.id, "cluster": "cases", "metadata": {"LABELS": node.labels}},
+        "admin": {"address": address(admin), "ignore_global_conn_limit": true},
+        "static_resources": {"listeners": all, "clusters": clusters},
+    });
+    let path = folder.join("bootstrap.json");
+    std::fs::write(&path, bootstrap.to_string())?;
+    Ok((path, inner_ports))
+}
+
+fn address(at: SocketAddr) -> Value {
+    json!({"socket_address": {"address": at.ip().to_string(), "port_value": at.port()}})
+}
+
+fn cluster(name: &str, endpoint: SocketAddr) -> Value {
+    json!({
+        "name": name,
+        "connect_timeout": "30s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(endpoint)}}]}],
+        },
+    })
+}
+
+fn front(name: &str, at: SocketAddr) -> Value {
+    json!({
+        "name": format!("{name}-front"),
+        "address": address(at),
+        "filter_chains": [{"filters": [{
+            "name": "envoy.filters.network.tcp_proxy",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                "stat_prefix": "front",
+                "cluster": name,
+            },
+        }]}],
+    })
+}
+
+/// One certificate for both ends, which trust each other.
+fn tls_socket(context: &str) -> Value {
+    let certificate = json!({"inline_string": include_str!("cert.pem")});
+    let mut typed = json!({
+        "@type": format!("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.{context}"),
+        "common_tls_context": {
+            "tls_certificates": [{
+                "certificate_chain": certificate,
+                "private_key": {"inline_string": include_str!("key.pem")},
+            }],
+            "validation_context": {"trusted_ca": certificate},
+        },
+    });
+    if context == "DownstreamTlsContext" {
+        typed["require_client_certificate"] = true.into();
+    }
+    json!({"name": "envoy.transport_sockets.tls", "typed_config": typed})
+}
+
+/// Without its address.
+fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
+    let route = match &key.cluster {
+        Some(cluster) => json!({
+            "match": {"prefix": "/"},
+            "route": {"cluster": cluster, "timeout": "0s"},
+        }),
+        // Answered by Envoy itself, with the path as it then is.
+        None => json!({"match": {"prefix": "/"}, "redirect": {"https_redirect": true}}),
+    };
+    let plugin_filter = match key.refused {
+        None => json!({"name": "release-track", "typed_config": plugin("release-track", key)}),
+        Some(number) => discovered(folder, &plugin_name(number), key)?,
+    };
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "codec_type": "HTTP1",
+        "stat_prefix": name,
+        // What Envoy would do to a request by itself.
+        "use_remote_address": false,
+        "skip_xff_append": true,
+        "generate_request_id": false,
+        "preserve_external_request_id": true,
+        "server_header_transformation": "PASS_THROUGH",
+        // Its limits, which are not what is tested.
+        "max_request_headers_kb": 8192,
+        "common_http_protocol_options": {"max_headers_count": 10_000},
+        "route_config": {
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}],
+        },
+        "http_filters": [plugin_filter, {
+            "name": "envoy.filters.http.router",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                "suppress_envoy_headers": true,
+            },
+        }],
+    });
+    let mut chain = json!({"filters": [{
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": manager,
+    }]});
+    if key.mtls {
+        chain["transport_socket"] = tls_socket("DownstreamTlsContext");
+    }
+    let direction = match key.direction {
+        Direction::Unspecified => "UNSPECIFIED",
+        Direction::Inbound => "INBOUND",
+        Direction::Outbound => "OUTBOUND",
+    };
+    Ok(json!({"name": name, "traffic_direction": direction, "filter_chains": [chain]}))
+}
+
+fn plugin(name: &str, key: &Listener) -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "name": name,
+            "root_id": name,
+            "failure_policy": "FAIL_CLOSED",
+            "configuration": text(&key.config),
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": module_path()}},
+                "environment_variables": {"key_values": key.environment},
+                // Before 1.39 the environment did not tell one VM from another.
+                "configuration": text(&format!("{:?}", key.environment)),
+            },
+        },
+    })
+}
+
+fn text(value: &str) -> Value {
+    json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": value})
+}
+
+/// As Istio has it: a listener that waits for the plugin, which comes by a file.
+fn discovered(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
+    let path = folder.join(format!("{name}.json"));
+    let resource = json!({
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": name,
+        "typed_config": plugin(name, key),
+    });
+    let response = json!({"version_info": "1", "resources": [resource]});
+    std::fs::write(&path, response.to_string())?;
+    Ok(json!({
+        "name": name,
+        "config_discovery": {
+            "config_source": {
+                "path_config_source": {"path": path},
+                "resource_api_version": "V3",
+            },
+            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+        },
+    }))
+}

@@ -1,0 +1,245 @@
+//! The compiled module in a real Envoy: one process for every node, in it one listener for every
+//! configuration, direction, cluster and kind of connection that some case needs.
+//!
+//! The listeners leave a request alone as far as Envoy lets them ([`bootstrap`]). What differs all
+//! the same is said by the case.
+
+mod bootstrap;
+mod client;
+mod upstream;
+
+use super::{Failed, Wrong, of_step};
+use bootstrap::Listener;
+use cases::{Act, Answered, Bindings, Case, Engine, Node, Refused, Seen, Step};
+use mesh::envoy::Admin;
+use mesh::ports::Port;
+use mesh::process::Process;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use upstream::Upstream;
+
+/// Envoys at one time: each takes some 100 MB.
+const AT_ONCE: usize = 4;
+
+/// For anything that should take a moment.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Cases that share an Envoy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    node: Node,
+    /// Configurations that are refused are discovered, since Envoy does not start with one.
+    refused: bool,
+    /// The number of a case that shares with none.
+    alone: Option<usize>,
+}
+
+pub(super) fn run(cases: &[&Case]) -> Result<Vec<Wrong>, Failed> {
+    let binary = mesh::envoy::find()?;
+    let mut groups: BTreeMap<Group, Vec<(usize, Case)>> = BTreeMap::new();
+    for (number, case) in cases.iter().enumerate() {
+        let group = Group {
+            node: case.node.clone(),
+            refused: matches!(case.act, Act::Refused(_)),
+            alone: case.alone.then_some(number),
+        };
+        groups.entry(group).or_default().push((number, (*case).clone()));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        let mut tasks = JoinSet::new();
+        for (group, cases) in groups {
+            let (binary, turns) = (binary.clone(), turns.clone());
+            tasks.spawn(async move {
+                let _turn = turns.acquire().await.map_err(|error| error.to_string())?;
+                let numbers: Vec<_> = cases.iter().map(|(number, _)| *number).collect();
+                let cases: Vec<_> = cases.into_iter().map(|(_, case)| case).collect();
+                let id = &group.node.id;
+                let run = run_group(&binary, &group, &cases).await;
+                let wrong = run.map_err(|error| format!("the Envoy of {id}: {error}"))?;
+                Ok::<_, String>(numbers.into_iter().zip(wrong).collect::<Vec<_>>())
+            });
+        }
+        let mut all = vec![Wrong::new(); cases.len()];
+        while let Some(done) = tasks.join_next().await {
+            for (number, wrong) in done?? {
+                all[number] = wrong;
+            }
+        }
+        Ok(all)
+    })
+}
+
+async fn run_group(binary: &Path, group: &Group, cases: &[Case]) -> Result<Vec<Wrong>, String> {
+    let upstream = Upstream::start().await.map_err(|error| error.to_string())?;
+    let proxy = Proxy::start(binary, group, cases, &upstream).await?;
+    let mut results = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        results.push(match &case.act {
+            Act::Refused(refused) => proxy.check_refused(number, refused)?,
+            Act::Requests(steps) => {
+                let mut bindings = Bindings::default();
+                let mut wrong = Wrong::new();
+                for (number, step) in steps.iter().enumerate() {
+                    match proxy.send(case, step, &bindings, &upstream).await {
+                        Ok(seen) => {
+                            let lines = step.check(Engine::Envoy, &seen, &mut bindings);
+                            wrong.extend(of_step(case, number, lines));
+                        }
+                        Err(error) => wrong.extend(of_step(case, number, vec![error])),
+                    }
+                }
+                wrong
+            }
+        });
+    }
+    proxy.process.stop(PATIENCE).await;
+    Ok(results)
+}
+
+/// A running Envoy.
+struct Proxy {
+    process: Process,
+    admin: Admin,
+    listeners: BTreeMap<Listener, Port>,
+    folder: tempfile::TempDir,
+}
+
+impl Proxy {
+    async fn start(
+        binary: &Path,
+        group: &Group,
+        cases: &[Case],
+        upstream: &Upstream,
+    ) -> Result<Self, String> {
+        let failed = |error: std::io::Error| error.to_string();
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let admin = Port::any().map_err(failed)?;
+        let mut listeners = BTreeMap::new();
+        for (number, case) in cases.iter().enumerate() {
+            for listener in Listener::of(case, number) {
+                if let Entry::Vacant(place) = listeners.entry(listener) {
+                    place.insert(Port::any().map_err(failed)?);
+                }
+            }
+        }
+        let bootstrap = bootstrap::write(
+            folder.path(),
+            &group.node,
+            admin.address(),
+            &listeners,
+            upstream.address(),
+        );
+        let (bootstrap, _inner) = bootstrap.map_err(failed)?;
+        let mut command = Command::new(binary);
+        command
+            .arg("--config-path")
+            .arg(bootstrap)
+            .arg("--log-path")
+            .arg(folder.path().join(LOG))
+            .args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"])
+            .args(["--log-format", "%l %v"]);
+        let process = Process::spawn("envoy", command).await.map_err(failed)?;
+        let proxy =
+            Self { process, admin: Admin::new("envoy", admin.address()), listeners, folder };
+        proxy.ready().await?;
+        Ok(proxy)
+    }
+
+    async fn ready(&self) -> Result<(), String> {
+        let poll = async {
+            while self.admin.get("/ready").await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let problem = tokio::select! {
+            ended = self.process.ended() => ended.to_string(),
+            ready = tokio::time::timeout(PATIENCE, poll) => match ready {
+                Ok(()) => return Ok(()),
+                Err(_) => format!("not ready after {} s", PATIENCE.as_secs()),
+            },
+        };
+        let log = self.log()?;
+        let last: Vec<_> = log.lines().rev().take(5).collect();
+        Err(format!("{problem}\n  {}", last.into_iter().rev().collect::<Vec<_>>().join("\n  ")))
+    }
+
+    fn log(&self) -> Result<String, String> {
+        let bytes = std::fs::read(self.folder.path().join(LOG)).map_err(|e| e.to_string())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn check_refused(&self, number: usize, refused: &Refused) -> Result<Wrong, String> {
+        let start = format!("wasm log {}: ", bootstrap::plugin_name(number));
+        let log = self.log()?;
+        let lines: Vec<_> =
+            log.lines().filter(|line| line.contains(&start)).map(str::to_owned).collect();
+        Ok(refused.check(&lines))
+    }
+
+    async fn send(
+        &self,
+        case: &Case,
+        step: &Step,
+        bindings: &Bindings,
+        upstream: &Upstream,
+    ) -> Result<Seen, String> {
+        tokio::time::sleep(Duration::from_millis(step.after_ms)).await;
+        let port = self.listeners.get(&Listener::of_step(case, step)).ok_or("no listener")?;
+        let before = self.counters().await?;
+        upstream.expect(step.answer_headers(bindings));
+        let lines = step.lines(bindings);
+        let answer = client::send(port.address(), &lines);
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        let answer = answer.map_err(|_| "no answer")?.map_err(|error| error.to_string())?;
+        let answered = match upstream.seen() {
+            Some(request) => {
+                Answered::Upstream(without(request, &step.headers(bindings), ADDED_TO_REQUESTS))
+            }
+            None => Answered::Proxy { status: answer.status, body: answer.body },
+        };
+        let counts = self.counters().await?.into_iter().map(|(name, count)| {
+            let by = count - before.get(&name).copied().unwrap_or_default();
+            (name, by)
+        });
+        Ok(Seen {
+            answered,
+            answer: without(answer.headers, &step.answer_headers(bindings), ADDED_TO_ANSWERS),
+            counts: counts.collect(),
+            ..Seen::default()
+        })
+    }
+
+    async fn counters(&self) -> Result<BTreeMap<String, u64>, String> {
+        const PREFIX: &str = "wasmcustom.";
+        let stats = self.admin.stats("^wasmcustom\\.release_track").await;
+        let stats = stats.map_err(|error| error.to_string())?;
+        let counter = |(name, value): (String, serde_json::Value)| {
+            Some((name.strip_prefix(PREFIX)?.to_owned(), value.as_u64()?))
+        };
+        Ok(stats.into_iter().filter_map(counter).collect())
+    }
+}
+
+const LOG: &str = "envoy.log";
+
+/// What Envoy adds on its own, where it was not sent.
+const ADDED_TO_REQUESTS: &[&str] = &["x-forwarded-proto"];
+const ADDED_TO_ANSWERS: &[&str] = &["content-length", "date", "server"];
+
+fn without(
+    mut lines: Vec<(String, Vec<u8>)>,
+    sent: &[(String, Vec<u8>)],
+    added: &[&str],
+) -> Vec<(String, Vec<u8>)> {
+    lines.retain(|(name, _)| {
+        !added.contains(&&**name) || sent.iter().any(|(known, _)| known == name)
+    });
+    lines
+}

@@ -1,0 +1,81 @@
+"""A real Istio on this machine, and the checks that release-track does there what its documents say.
+
+python3 tests/istio parts   builds and installs what the mesh is made of, once
+python3 tests/istio         runs the checks; CHECKS, names as printed, limits them
+"""
+
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import machine
+import parts
+
+LOGS = Path(__file__).resolve().parents[2] / "target/istio-test"
+
+
+def main():
+    try:
+        if os.geteuid():
+            raise parts.PartError("needs root: it makes network namespaces")
+        parts.check_go()
+        parts.install_packages()
+        folder = parts.build()
+    except parts.PartError as error:
+        sys.exit(f"make istio-test {error}.")
+    if sys.argv[1:] != ["parts"]:
+        machine.enter(LOGS)
+        sys.exit(run(folder))
+
+
+def run(folder):
+    """The number of checks that failed: the first one that does ends it."""
+    from checks import changes, failures, manifests, metrics, story
+    from tier import Tier
+
+    checks = [
+        manifests.reproducible,
+        manifests.analyzed,
+        failures.bad_first_configuration,
+        failures.missing_image,
+        story.wasm_plugin,
+        metrics.labelled,
+        failures.bad_update,
+        failures.missing_update,
+        changes.upgrade,
+        changes.track,
+        story.traffic_extension,
+        story.permissive,
+        story.removed,
+    ]
+    began = time.monotonic()
+    print("Starting the mesh", flush=True)
+    passed = 0
+    try:
+        tier = Tier(folder)
+        installation = tier.registry.push("0.1.0")
+        print(f"{time.monotonic() - began:.1f} s", flush=True)
+        wanted = os.environ.get("CHECKS", "").split()
+        for check in checks:
+            name = f"{check.__module__.split('.')[-1]}.{check.__name__}"
+            if wanted and name not in wanted and name.split(".")[0] not in wanted:
+                continue
+            since = time.monotonic()
+            print(f"{name}: {check.__doc__}", end="", flush=True)
+            told = check(tier, installation)
+            print(f"{f' ({told})' if told else ''}: ok, {time.monotonic() - since:.1f} s", flush=True)
+            passed += 1
+    except machine.Stopped as error:
+        print(f"\nFAILED: {error}\nLogs are in {LOGS}.", flush=True)
+    except Exception:
+        print(f"\nFAILED:\n{traceback.format_exc()}Logs are in {LOGS}.", flush=True)
+    else:
+        print(f"{passed} passed in {time.monotonic() - began:.0f} s")
+        return 0
+    print(f"{passed} passed; 1 failed")
+    return 1
+
+
+main()

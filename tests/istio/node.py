@@ -1,0 +1,91 @@
+"""The controllers that this cluster lacks: Deployments become pods, Services get their endpoints."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+from pod import Pod
+
+
+class Node:
+    """`images`: what a container's image is here, by the last part of its name without the tag."""
+
+    def __init__(self, cluster, images):
+        self._cluster = cluster
+        self._images = images
+        self._addresses = (f"10.200.{n // 250 + 1}.{n % 250 + 1}" for n in itertools.count())
+        self.pods = {}  # by (namespace, Deployment)
+
+    def sync(self):
+        """Make what the Deployments and Services ask for; returns when every pod is ready."""
+        for namespace in self._cluster.items("/api/v1/namespaces"):
+            self._provide_namespace(namespace["metadata"]["name"])
+        wanted = {}
+        for deployment in self._cluster.items("/apis/apps/v1/deployments"):
+            meta = deployment["metadata"]
+            wanted[meta["namespace"], meta["name"]] = deployment
+        for key in self.pods.keys() - wanted.keys():
+            self.pods.pop(key).stop()
+        for key in wanted.keys() - self.pods.keys():
+            self.pods[key] = Pod(self._cluster, wanted[key], self._images, next(self._addresses))
+        self._publish()
+        names = list(self._names())
+        for pod in self.pods.values():
+            pod.resolve(names)
+        with ThreadPoolExecutor(len(self.pods)) as at_once:  # some wait for what others bring
+            list(at_once.map(Pod.start, self.pods.values()))
+        for pod in self.pods.values():
+            pod.wait_ready()
+        self._publish()
+
+    def restart(self, which):
+        """New pods in the place of those for which `which` is true."""
+        for key in [key for key, pod in self.pods.items() if which(pod)]:
+            self.pods.pop(key).stop()
+        self.sync()
+
+    def _provide_namespace(self, name):
+        core = f"/api/v1/namespaces/{name}"
+        self._cluster.ensure(f"{core}/serviceaccounts", {"metadata": {"name": "default"}})
+        authority = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._cluster.authority}}
+        self._cluster.ensure(f"{core}/configmaps", authority)
+
+    def _services(self):
+        return [s for s in self._cluster.items("/api/v1/services") if s["spec"].get("selector")]
+
+    def _publish(self):
+        """One EndpointSlice a Service, with the pods that it selects."""
+        for service in self._services():
+            meta, spec = service["metadata"], service["spec"]
+            pods = [p for p in self.pods.values() if p.namespace == meta["namespace"] and spec["selector"].items() <= p.labels.items()]
+            ports = {port.get("name"): port for port in spec["ports"]}
+            slice = {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {"name": meta["name"], "labels": {**meta.get("labels", {}), "kubernetes.io/service-name": meta["name"]}},
+                "addressType": "IPv4",
+                "endpoints": [
+                    {
+                        "addresses": [pod.address],
+                        "conditions": {"ready": pod.ready},
+                        "nodeName": "node",
+                        "targetRef": {"kind": "Pod", "namespace": pod.namespace, "name": pod.name},
+                    }
+                    for pod in pods
+                ],
+                "ports": [
+                    {"name": name or "", "protocol": port.get("protocol", "TCP"), "port": pods[0].port(port["targetPort"]) if pods else port["port"]}
+                    for name, port in ports.items()
+                ],
+            }
+            path = f"/apis/discovery.k8s.io/v1/namespaces/{meta['namespace']}/endpointslices"
+            self._cluster.put(f"{path}/{meta['name']}", slice)
+
+    def _names(self):
+        """(namespace, name, address) of every Service: what DNS would say.
+
+        With no kube-proxy nothing but a sidecar knows a ClusterIP, so istiod's is that of its pod.
+        """
+        for service in self._services():
+            name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+            pod = self.pods.get((namespace, name)) if name == "istiod" else None
+            yield namespace, name, pod.address if pod else service["spec"]["clusterIP"]

@@ -1,0 +1,90 @@
+#!/bin/bash
+# image.sh build|push: the filter as the image IMAGE, and an installation that names it by digest.
+#
+#   IMAGE         registry/repository:tag
+#   OCI           docker, podman or buildah (default: the first that works), or oras: push the two-layer artifact
+#   PUSH_OPTIONS  for the tool's push, such as --tls-verify=false
+#   MODULE, DIST  what goes in, and where the installation is written
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+field() { sed -nE "s/^$1 = \"(.*)\"/\1/p" Cargo.toml | head -1; }
+version=$(field version)
+source=$(field repository)
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+# The time of every file and of the image: the same sources give the same digest.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
+read -ra options <<<"${PUSH_OPTIONS:-}"
+
+works() {
+    case $1 in
+    docker) docker info ;;
+    *) command -v "$1" ;;
+    esac &>/dev/null
+}
+
+if [[ -z ${OCI:-} ]]; then
+    for tool in docker podman buildah; do
+        if works $tool; then OCI=$tool && break; fi
+    done
+fi
+if [[ -z ${OCI:-} ]]; then
+    echo "Needs docker (with its daemon running), podman or buildah." >&2
+    exit 1
+fi
+
+dist=${DIST:-dist}
+# The context is a folder with the module alone.
+context=$dist/image
+build() {
+    local arguments=(--file wasmplugin/Dockerfile --tag "$IMAGE" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "SOURCE=$source" "$context")
+    rm -rf "$context" && mkdir -p "$context" && cp "${MODULE:-dist/release-track.wasm}" "$context/release-track.wasm"
+    case $OCI in
+    docker) docker buildx build --quiet --provenance=false --output type=docker,rewrite-timestamp=true "${arguments[@]}" ;;
+    podman | buildah) "$OCI" build --quiet --timestamp "$SOURCE_DATE_EPOCH" --identity-label=false "${arguments[@]}" ;;
+    oras) return ;;
+    *) echo "OCI=$OCI: must be docker, podman, buildah or oras" >&2 && exit 1 ;;
+    esac >/dev/null
+    echo "$IMAGE built with $OCI"
+}
+
+# Prints the digest.
+push() {
+    local said=$context/digest
+    case $OCI in
+    docker)
+        docker push "${options[@]}" "$IMAGE" | tee "$said" >&2
+        sed -nE 's/.*digest: (sha256:[0-9a-f]{64}).*/\1/p' "$said"
+        ;;
+    podman | buildah)
+        "$OCI" push --quiet "${options[@]}" --digestfile "$said" "$IMAGE" >&2
+        cat "$said"
+        ;;
+    oras)
+        mv "$context/release-track.wasm" "$context/plugin.wasm" && echo '{}' >"$context/config.json"
+        local created annotations
+        created=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
+        annotations=(version="$version" revision="$revision" source="$source" licenses=Apache-2.0 created="$created")
+        (cd "$context" && oras push --no-tty --format go-template='{{.digest}}' "${options[@]}" \
+            "${annotations[@]/#/--annotation=org.opencontainers.image.}" "$IMAGE" \
+            config.json:application/vnd.module.wasm.config.v1+json \
+            plugin.wasm:application/vnd.module.wasm.content.layer.v1+wasm)
+        ;;
+    esac
+}
+
+# The user's own wasmplugin/, with the image in the place of the example.
+install() {
+    local pinned=${IMAGE%:"${IMAGE##*[:/]}"}
+    rm -rf "$dist/wasmplugin" && cp -r wasmplugin "$dist/wasmplugin" && rm "$dist"/wasmplugin/{Dockerfile,image.sh}
+    find "$dist/wasmplugin" -name '*.yaml' -exec sed -i "s|url: oci://.*|url: oci://$pinned@$1|" {} +
+    echo "$pinned@$1"
+    echo "Installed by: kubectl apply -k $dist/wasmplugin"
+}
+
+build
+[[ $1 = build ]] || {
+    digest=$(push)
+    install "${digest:?the push told no digest}"
+}
