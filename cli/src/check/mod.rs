@@ -82,16 +82,13 @@ impl Check {
         let previous = input::load(self.previous.as_slice())?;
         let mut diagnostics: Vec<_> = files.iter().filter_map(no_yaml).collect();
         let manifests = Manifests::of(&files);
-        let (valid, refused): (Vec<_>, Vec<_>) = manifests
-            .configurations
-            .iter()
-            .map(|source| match source.parse() {
-                Ok(config) => Ok(Valid { source, config }),
-                Err(error) => Err(refused(source, &error)),
-            })
-            .partition(Result::is_ok);
-        let valid: Vec<_> = valid.into_iter().flatten().collect();
-        diagnostics.extend(refused.into_iter().filter_map(Result::err));
+        let mut valid = Vec::new();
+        for source in &manifests.configurations {
+            match source.parse() {
+                Ok(config) => valid.push(Valid { source, config }),
+                Err(error) => diagnostics.push(refused(source, &error)),
+            }
+        }
         for valid in &valid {
             diagnostics.extend(rules::check(valid));
             diagnostics.extend(options::check(valid));
