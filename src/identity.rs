@@ -42,6 +42,10 @@ pub(crate) fn mint(
     if instance.node.kind != Kind::Gateway || instance.config.dry_run || !opens_a_page(request) {
         return None;
     }
+    // Nobody outside the mesh is to get it.
+    if instance.leaves_the_mesh(host) {
+        return None;
+    }
     let id = format!("{:032x}", u128::from_be_bytes(host.random().ok()?));
     let mut line = request.headers.lines(b"cookie").collect::<Vec<_>>().join(&b"; "[..]);
     if !line.is_empty() {

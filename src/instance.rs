@@ -206,6 +206,11 @@ impl Instance {
         }
     }
 
+    /// Whether the request's route leads out of the mesh, and that matters.
+    pub(crate) fn leaves_the_mesh(&self, host: &mut impl Host) -> bool {
+        self.config.egress.strip && egress::leaves(&self.domains, host)
+    }
+
     /// Whether the request leaves the mesh. Then its track is removed, and nothing else is done.
     /// The route's cluster is read only if there is something to remove or to stamp.
     pub(crate) fn strip(
@@ -214,15 +219,12 @@ impl Instance {
         request: &Request<'_>,
         follows: Carried,
     ) -> bool {
-        if !self.config.egress.strip {
-            return false;
-        }
         let header = header::remove(request.track);
         let baggage =
             if request.has_baggage { baggage::remove(request.headers) } else { Edit::Keep };
         let bears = header != Edit::Keep || baggage != Edit::Keep;
         let concerns = bears || matches!(follows, Carried::Track(_));
-        if !concerns || !egress::leaves(&self.domains, host) {
+        if !concerns || !self.leaves_the_mesh(host) {
             return false;
         }
         host.explain(Step::LeavesTheMesh);

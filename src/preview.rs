@@ -33,7 +33,8 @@ pub(crate) fn visit(
         .filter(|(name, _)| *name == &*preview.cookie)
         .map(|(_, token)| token)
         .peekable();
-    if link.is_none() && cookies.peek().is_none() {
+    let is_none = link.is_none() && cookies.peek().is_none();
+    if is_none || instance.leaves_the_mesh(host) {
         return None;
     }
     let now = host.now_ms().ok()? / 1000;

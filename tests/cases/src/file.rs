@@ -31,6 +31,7 @@ struct FileText {
 struct Usually {
     config: Option<Value>,
     at: Option<At>,
+    cluster: Option<String>,
     #[serde(default)]
     send: Lines,
 }
@@ -295,9 +296,10 @@ impl Reader<'_> {
 
     fn step(&self, text: StepText, case: &StepText, direction: Direction) -> Result<Step, String> {
         let direction = text.at.map_or(Ok(direction), |at| self.direction(&at))?;
-        let cluster = match text.cluster.or_else(|| case.cluster.clone()).as_deref() {
-            Some("none") => None,
-            Some(name) => Some(name.to_owned()),
+        let usual = &self.usually.cluster;
+        let cluster = match text.cluster.as_ref().or(case.cluster.as_ref()).or(usual.as_ref()) {
+            Some(name) if name == "none" => None,
+            Some(name) => Some(name.clone()),
             None => Some(direction.cluster().to_owned()),
         };
         let mut request =

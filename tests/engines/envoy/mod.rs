@@ -27,7 +27,7 @@ use upstream::Upstream;
 const AT_ONCE: usize = 4;
 
 /// For anything that should take a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Cases that share an Envoy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
