@@ -1,7 +1,7 @@
 //! What the documentation claims: tables made from the code, numbers computed by it, links that lead
 //! somewhere. `UPDATE_DOCS=1 cargo test --test docs` writes the tables anew.
 
-#![allow(clippy::unwrap_used)] // A helper of tests may fail as a test does.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A helper of tests may fail as a test does.
 
 use release_track::carrier::request_id::{Tag, Uuid};
 use release_track::config::Config;
@@ -135,6 +135,51 @@ fn the_worked_example_is_right() {
         tagged,
     ];
     assert_eq!(values, expected);
+}
+
+// === Tables whose rows are cases ===
+
+/// The cells of a section's table, row by row.
+fn table(path: &str, name: &str) -> Vec<Vec<String>> {
+    let text = read(path);
+    let rows = section(&text, name).lines().skip(2).map(|row| {
+        let cells = row.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    });
+    rows.collect()
+}
+
+/// File and name of every case that runs in a real Envoy.
+fn cases_in_envoy() -> Vec<(String, String)> {
+    let all = cases::load(cases::FOLDER).unwrap().into_iter();
+    let run = all.filter(|case| !case.left_out.contains_key(&cases::Engine::Envoy));
+    run.map(|case| (case.file, case.name)).collect()
+}
+
+#[test]
+fn what_applications_forward_is_shown_by_cases() {
+    let mut cases: Vec<_> =
+        cases_in_envoy().into_iter().filter(|(file, _)| file == "forwarding").collect();
+    for row in table("docs/how-it-works.md", "forwarded") {
+        let [forwarded, carrier] = &row[..] else { panic!("{row:?}") };
+        let name = format!("{forwarded}: {carrier}");
+        let before = cases.len();
+        cases.retain(|(_, case)| *case != name);
+        assert_eq!(cases.len(), before - 1, "there is no case {name:?}");
+    }
+    assert!(cases.is_empty(), "not in the table: {cases:?}");
+}
+
+#[test]
+fn every_attack_is_a_case() {
+    let cases = cases_in_envoy();
+    let attacks = table("docs/trust-boundary.md", "attacks");
+    assert!(attacks.len() > 20);
+    for row in attacks {
+        let (file, name) = row.last().unwrap().split_once(": ").unwrap();
+        let found = cases.iter().any(|case| *case == (file.to_owned(), name.to_owned()));
+        assert!(found, "there is no case {name:?} in {file}");
+    }
 }
 
 // === Links and commands ===

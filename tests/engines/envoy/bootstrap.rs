@@ -17,22 +17,25 @@ pub(super) struct Listener {
     direction: Direction,
     cluster: Option<String>,
     mtls: bool,
-    /// The number of the case that refuses the configuration.
-    refused: Option<usize>,
+    /// The plugin comes by a file, which [`update`] writes anew.
+    is_discovered: bool,
 }
 
+/// What a discovered plugin has at first.
+const ACCEPTED: &str = r#"{"tracks": [{"name": "v2"}]}"#;
+
 impl Listener {
-    /// Those that a case needs; `number` is its place among those of its Envoy.
-    pub(super) fn of(case: &Case, number: usize) -> Vec<Self> {
+    /// Those that a case needs.
+    pub(super) fn of(case: &Case) -> Vec<Self> {
         match &case.act {
             Act::Requests(steps) => steps.iter().map(|step| Self::of_step(case, step)).collect(),
             Act::Refused(_) => vec![Self {
-                config: case.config.clone(),
-                environment: case.environment.clone(),
+                config: ACCEPTED.to_owned(),
+                environment: BTreeMap::new(),
                 direction: Direction::Outbound,
                 cluster: None,
                 mtls: false,
-                refused: Some(number),
+                is_discovered: true,
             }],
         }
     }
@@ -44,14 +47,9 @@ impl Listener {
             direction: step.direction,
             cluster: step.cluster.clone(),
             mtls: step.mtls,
-            refused: None,
+            is_discovered: false,
         }
     }
-}
-
-/// The plugin of the refused configuration of a case.
-pub(super) fn plugin_name(number: usize) -> String {
-    format!("refused-{number}")
 }
 
 /// Writes the bootstrap, and what it refers to, into `folder`. Returns its path, and ports that
@@ -152,9 +150,11 @@ fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
         // Answered by Envoy itself, with the path as it then is.
         None => json!({"match": {"prefix": "/"}, "redirect": {"https_redirect": true}}),
     };
-    let plugin_filter = match key.refused {
-        None => json!({"name": "release-track", "typed_config": plugin("release-track", key)}),
-        Some(number) => discovered(folder, &plugin_name(number), key)?,
+    let plugin = plugin("release-track", &key.config, &key.environment);
+    let plugin_filter = if key.is_discovered {
+        discovered(folder, &plugin)?
+    } else {
+        json!({"name": "release-track", "typed_config": plugin})
     };
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -195,20 +195,20 @@ fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
     Ok(json!({"name": name, "traffic_direction": direction, "filter_chains": [chain]}))
 }
 
-fn plugin(name: &str, key: &Listener) -> Value {
+fn plugin(name: &str, config: &str, environment: &BTreeMap<String, String>) -> Value {
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
         "config": {
             "name": name,
             "root_id": name,
             "failure_policy": "FAIL_CLOSED",
-            "configuration": text(&key.config),
+            "configuration": text(config),
             "vm_config": {
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": {"local": {"filename": module_path()}},
-                "environment_variables": {"key_values": key.environment},
+                "environment_variables": {"key_values": environment},
                 // Before 1.39 the environment did not tell one VM from another.
-                "configuration": text(&format!("{:?}", key.environment)),
+                "configuration": text(&format!("{environment:?}")),
             },
         },
     })
@@ -219,17 +219,11 @@ fn text(value: &str) -> Value {
 }
 
 /// As Istio has it: a listener that waits for the plugin, which comes by a file.
-fn discovered(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
-    let path = folder.join(format!("{name}.json"));
-    let resource = json!({
-        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-        "name": name,
-        "typed_config": plugin(name, key),
-    });
-    let response = json!({"version_info": "1", "resources": [resource]});
-    std::fs::write(&path, response.to_string())?;
+fn discovered(folder: &Path, plugin: &Value) -> io::Result<Value> {
+    let path = folder.join(DISCOVERED);
+    publish(folder, plugin)?;
     Ok(json!({
-        "name": name,
+        "name": "discovered",
         "config_discovery": {
             "config_source": {
                 "path_config_source": {"path": path},
@@ -238,4 +232,24 @@ fn discovered(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
             "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
         },
     }))
+}
+
+const DISCOVERED: &str = "discovered.json";
+
+/// Has a running Envoy take the configuration of a case. `name` tells its lines in the log.
+pub(super) fn update(folder: &Path, name: &str, case: &Case) -> io::Result<()> {
+    publish(folder, &plugin(name, &case.config, &case.environment))
+}
+
+/// Envoy notices a file that is moved to the place of the old one.
+fn publish(folder: &Path, plugin: &Value) -> io::Result<()> {
+    let resource = json!({
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": "discovered",
+        "typed_config": plugin,
+    });
+    let response = json!({"version_info": plugin["config"]["name"], "resources": [resource]});
+    let next = folder.join("next.json");
+    std::fs::write(&next, response.to_string())?;
+    std::fs::rename(next, folder.join(DISCOVERED))
 }

@@ -27,13 +27,13 @@ use upstream::Upstream;
 const AT_ONCE: usize = 4;
 
 /// For anything that should take a moment.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Cases that share an Envoy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     node: Node,
-    /// Configurations that are refused are discovered, since Envoy does not start with one.
+    /// Configurations that are refused come as updates, since Envoy does not start with one.
     refused: bool,
     /// The number of a case that shares with none.
     alone: Option<usize>,
@@ -82,7 +82,7 @@ async fn run_group(binary: &Path, group: &Group, cases: &[Case]) -> Result<Vec<W
     let mut results = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         results.push(match &case.act {
-            Act::Refused(refused) => proxy.check_refused(number, refused)?,
+            Act::Refused(refused) => proxy.refuse(number, case, refused).await?,
             Act::Requests(steps) => {
                 let mut bindings = Bindings::default();
                 let mut wrong = Wrong::new();
@@ -122,8 +122,8 @@ impl Proxy {
         let folder = tempfile::tempdir().map_err(failed)?;
         let admin = Port::any().map_err(failed)?;
         let mut listeners = BTreeMap::new();
-        for (number, case) in cases.iter().enumerate() {
-            for listener in Listener::of(case, number) {
+        for case in cases {
+            for listener in Listener::of(case) {
                 if let Entry::Vacant(place) = listeners.entry(listener) {
                     place.insert(Port::any().map_err(failed)?);
                 }
@@ -175,12 +175,33 @@ impl Proxy {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn check_refused(&self, number: usize, refused: &Refused) -> Result<Wrong, String> {
-        let start = format!("wasm log {}: ", bootstrap::plugin_name(number));
+    /// The configuration in force stays, whatever comes.
+    async fn refuse(&self, number: usize, case: &Case, refused: &Refused) -> Result<Wrong, String> {
+        let name = format!("refused-{number}");
+        let start = format!("wasm log {name}: ");
+        let before = self.rejected().await?;
+        bootstrap::update(self.folder.path(), &name, case).map_err(|error| error.to_string())?;
+        let poll = async {
+            while self.rejected().await? == before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Ok::<_, String>(())
+        };
+        match tokio::time::timeout(PATIENCE, poll).await {
+            Err(_) => return Ok(vec!["the configuration was not refused".into()]),
+            Ok(polled) => polled?,
+        }
         let log = self.log()?;
         let lines: Vec<_> =
             log.lines().filter(|line| line.contains(&start)).map(str::to_owned).collect();
         Ok(refused.check(&lines))
+    }
+
+    /// How many updates of a plugin have been rejected.
+    async fn rejected(&self) -> Result<u64, String> {
+        let stats = self.admin.stats("^extension_config_discovery\\..*\\.update_rejected$").await;
+        let stats = stats.map_err(|error| error.to_string())?;
+        Ok(stats.iter().filter_map(|(_, value)| value.as_u64()).sum())
     }
 
     async fn send(
