@@ -59,12 +59,13 @@ fn merge_vary(list: &[u8], names: &[Box<str>]) -> Option<Vec<u8>> {
     (merged != list).then_some(merged)
 }
 
-/// RFC 9111 section 5.2.2: no shared cache may keep the answer. `None` where it says so already.
+/// RFC 9111 section 5.2.2: no shared cache may keep the answer. `None` where it says so already;
+/// `private="NAMES"` does not, it is about those headers alone.
 fn private(list: &[u8]) -> Option<Vec<u8>> {
     let name = |item: &[u8]| {
         item.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii().to_ascii_lowercase()
     };
-    if items(list).any(|item| matches!(&*name(item), b"private" | b"no-store")) {
+    if items(list).any(|item| matches!(&*item.to_ascii_lowercase(), b"private" | b"no-store")) {
         return None;
     }
     let mut kept: Vec<&[u8]> =
@@ -102,7 +103,8 @@ mod tests {
         let private = |list: &str| text(private(list.as_bytes()));
         assert_eq!(private("").unwrap(), "private");
         assert_eq!(private("public, max-age=60, s-maxage=5").unwrap(), "max-age=60, private");
-        assert_eq!(private("Private=\"x\", max-age=1"), None);
+        assert_eq!(private("Private, max-age=1"), None);
+        assert_eq!(private("private=\"x\"").unwrap(), "private=\"x\", private");
         assert_eq!(private("no-store"), None);
     }
 }

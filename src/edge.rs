@@ -68,23 +68,25 @@ fn decide(
     believed: bool,
     answer: &mut Answer,
 ) -> (Carried, Reason) {
-    if let Some(says) = preview::visit(instance, host, request, answer)
-        && take(instance, host, says, Reason::Preview)
+    let carried = if believed { instance.extract(host, request) } else { None };
+    let mut counted = Vec::new();
+    if let Some(says) = preview::visit(instance, host, request, carried.is_some(), answer)
+        && take(instance, host, says, Reason::Preview, &mut counted)
     {
         return (says, Reason::Preview);
     }
-    if believed && let Some(found) = instance.extract(host, request) {
+    if let Some(found) = carried {
         return (found.says, Reason::Trusted);
     }
     let Config { rules, names, .. } = &instance.config;
     let matched = rules.first(host, request.headers, names, |host, track| {
-        take(instance, host, Carried::Track(track), Reason::Match)
+        take(instance, host, Carried::Track(track), Reason::Match, &mut counted)
     });
     if let Some(track) = matched {
         return (Carried::Track(track), Reason::Match);
     }
     if let Some(track) = share(instance, host, request, answer)
-        && take(instance, host, Carried::Track(track), Reason::Share)
+        && take(instance, host, Carried::Track(track), Reason::Share, &mut counted)
     {
         return (Carried::Track(track), Reason::Share);
     }
@@ -115,15 +117,20 @@ fn share(
     track
 }
 
-/// Whether a decision counts. One for a dry track is only counted, and the search goes on.
-fn take(instance: &Instance, host: &mut impl Host, follows: Carried, reason: Reason) -> bool {
-    let dry = match follows {
-        Carried::Track(track) => instance.config.is_dry(track) && !instance.config.dry_run,
-        Carried::Baseline | Carried::Other => false,
-    };
-    if dry {
+/// Whether a decision counts. One for a dry track is only counted, once for a request, and the
+/// search goes on.
+fn take(
+    instance: &Instance,
+    host: &mut impl Host,
+    follows: Carried,
+    reason: Reason,
+    counted: &mut Vec<Carried>,
+) -> bool {
+    let dry = instance.is_dry(follows);
+    if dry && !counted.contains(&follows) {
         host.explain(Step::Dry { track: instance.label(follows), reason: reason.label() });
         instance.metrics.decided(host, follows, reason, true);
+        counted.push(follows);
     }
     !dry
 }

@@ -45,11 +45,21 @@ impl Domains {
     }
 }
 
-/// Whether the request at hand leaves the mesh, as its route stands now.
-pub(crate) fn leaves(domains: &Domains, host: &mut impl Host) -> bool {
+/// Where the route of a request leads, as it stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leads {
+    /// It has no cluster: a redirect, or an answer of the proxy itself.
+    Nowhere,
+    Inside,
+    Outside,
+}
+
+/// Where the request at hand goes.
+pub(crate) fn leads(domains: &Domains, host: &mut impl Host) -> Leads {
     match host.property(b"xds\0cluster_name") {
-        Ok(Some(cluster)) => domains.exclude(&cluster),
-        _ => false,
+        Ok(Some(cluster)) if domains.exclude(&cluster) => Leads::Outside,
+        Ok(Some(cluster)) if !cluster.is_empty() => Leads::Inside,
+        _ => Leads::Nowhere,
     }
 }
 

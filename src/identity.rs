@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::carrier::Edit;
 use crate::config::Identity;
 use crate::cookie;
+use crate::egress::Leads;
 use crate::host::Host;
 use crate::instance::{Instance, apply};
 use crate::node::Kind;
@@ -31,7 +32,7 @@ pub(crate) fn find<'a>(instance: &Instance, request: &Request<'a>) -> Option<&'a
 }
 
 /// A new identity for a client that opens a page. It is in this request's Cookie too, so that the
-/// page and the calls that it makes agree.
+/// page and the calls that it makes agree. None is made for a dry run, nor for another's pages.
 pub(crate) fn mint(
     instance: &Instance,
     host: &mut impl Host,
@@ -39,11 +40,12 @@ pub(crate) fn mint(
     answer: &mut Answer,
 ) -> Option<String> {
     let Identity::Cookie(name) = &instance.config.identity else { return None };
-    if instance.node.kind != Kind::Gateway || instance.config.dry_run || !opens_a_page(request) {
+    let config = &instance.config;
+    let dry = config.dry_run || config.shares.tracks().all(|track| config.is_dry(track));
+    if instance.node.kind != Kind::Gateway || dry || !opens_a_page(request) {
         return None;
     }
-    // Nobody outside the mesh is to get it.
-    if instance.leaves_the_mesh(host) {
+    if instance.leads(host) == Leads::Outside {
         return None;
     }
     let id = format!("{:032x}", u128::from_be_bytes(host.random().ok()?));

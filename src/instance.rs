@@ -3,7 +3,7 @@
 use crate::carrier::request_id::{Tag, Uuid};
 use crate::carrier::{Carrier, Edit, Extracted, baggage, header};
 use crate::config::{Config, Identity, PreviewConfig, PreviewKeys};
-use crate::egress::{self, Domains};
+use crate::egress::{self, Domains, Leads};
 use crate::header_map::HeaderMap;
 use crate::host::{Host, Level};
 use crate::matching::Subject;
@@ -124,6 +124,14 @@ impl Instance {
         host.explain(Step::Carrier { carrier: carrier.label(), lines: &lines, says });
     }
 
+    /// Whether a decision for this is only counted, while others are not.
+    pub(crate) fn is_dry(&self, follows: Carried) -> bool {
+        match follows {
+            Carried::Track(track) => self.config.is_dry(track) && !self.config.dry_run,
+            Carried::Baseline | Carried::Other => false,
+        }
+    }
+
     /// The name of what a request follows: a track, `baseline` or `other`.
     pub(crate) fn label(&self, follows: Carried) -> &str {
         match follows {
@@ -206,9 +214,12 @@ impl Instance {
         }
     }
 
-    /// Whether the request's route leads out of the mesh, and that matters.
-    pub(crate) fn leaves_the_mesh(&self, host: &mut impl Host) -> bool {
-        self.config.egress.strip && egress::leaves(&self.domains, host)
+    /// Where the request goes; what leaves the mesh counts as inside where `egress` says so.
+    pub(crate) fn leads(&self, host: &mut impl Host) -> Leads {
+        match egress::leads(&self.domains, host) {
+            Leads::Outside if !self.config.egress.strip => Leads::Inside,
+            leads => leads,
+        }
     }
 
     /// Whether the request leaves the mesh. Then its track is removed, and nothing else is done.
@@ -219,12 +230,15 @@ impl Instance {
         request: &Request<'_>,
         follows: Carried,
     ) -> bool {
+        if !self.config.egress.strip {
+            return false;
+        }
         let header = header::remove(request.track);
         let baggage =
             if request.has_baggage { baggage::remove(request.headers) } else { Edit::Keep };
         let bears = header != Edit::Keep || baggage != Edit::Keep;
         let concerns = bears || matches!(follows, Carried::Track(_));
-        if !concerns || !self.leaves_the_mesh(host) {
+        if !concerns || self.leads(host) != Leads::Outside {
             return false;
         }
         host.explain(Step::LeavesTheMesh);

@@ -4,6 +4,7 @@
 use crate::answer::Answer;
 use crate::carrier::Edit;
 use crate::cookie;
+use crate::egress::Leads;
 use crate::host::Host;
 use crate::identity;
 use crate::instance::{Instance, apply};
@@ -17,39 +18,50 @@ use crate::uri;
 
 /// What a request's preview says, link before cookie. A valid link is kept in a cookie for the
 /// rest of its life; the application never sees the parameter.
+///
+/// What arrives at a sidecar with a track that is believed (`decided`) has been decided: the
+/// cookie may be older than that, and only a link says otherwise.
 pub(crate) fn visit(
     instance: &Instance,
     host: &mut impl Host,
     request: &Request<'_>,
+    decided: bool,
     answer: &mut Answer,
 ) -> Option<Carried> {
     let preview = instance.preview.as_ref()?;
     let target = request.headers.first(b":path").unwrap_or_default();
-    let link = uri::parameter(uri::split(target).1, &preview.parameter);
+    let link = uri::parameter(uri::split(target).1, preview.parameter.as_bytes());
     let mut cookies = request
         .headers
         .lines(b"cookie")
         .flat_map(cookie::pairs)
-        .filter(|(name, _)| *name == &*preview.cookie)
+        .filter(|(name, _)| *name == preview.cookie.as_bytes())
         .map(|(_, token)| token)
         .peekable();
-    let is_none = link.is_none() && cookies.peek().is_none();
-    if is_none || instance.leaves_the_mesh(host) {
+    if link.is_none() && cookies.peek().is_none() {
         return None;
     }
+    let leads = instance.leads(host);
+    if leads == Leads::Outside {
+        return None;
+    }
+    // A redirect, or an answer of the proxy itself, may need the path as it came.
+    if link.is_some() && leads == Leads::Inside {
+        let path = uri::without_parameter(target, preview.parameter.as_bytes());
+        apply(host, b":path", Edit::Set(path));
+    }
     let now = host.now_ms().ok()? / 1000;
-    let name = preview.cookie.escape_ascii();
     let secure = identity::secure(request);
     let mut set = |value: &str, max_age: u64| {
         // Only gateways set cookies, and no dry run does.
         if instance.node.kind == Kind::Gateway && !instance.config.dry_run {
+            let name = &preview.cookie;
             let attributes = "Path=/; HttpOnly; SameSite=Lax";
             answer.cookies.push(format!("{name}={value}; Max-Age={max_age}; {attributes}{secure}"));
             answer.private = true;
         }
     };
     if let Some(token) = link {
-        remove_link(host, target, &preview.parameter);
         if token == b"off" {
             host.explain(Step::PreviewEnds);
             set("", 0);
@@ -60,11 +72,16 @@ pub(crate) fn visit(
         host.explain(Step::Token { place: "link", track });
         match valid {
             Some((says, rest)) => {
-                set(&token.escape_ascii().to_string(), rest);
+                if !instance.is_dry(says) {
+                    set(&token.escape_ascii().to_string(), rest);
+                }
                 return Some(says);
             }
             None => instance.metrics.happened(host, Event::TokenInvalid),
         }
+    }
+    if decided && instance.node.kind == Kind::Sidecar {
+        return None;
     }
     cookies.peek()?;
     let valid = cookies.find_map(|token| valid(preview, instance, token, now));
@@ -77,15 +94,6 @@ pub(crate) fn visit(
         instance.metrics.happened(host, Event::TokenInvalid);
     }
     valid.map(|(says, _)| says)
-}
-
-/// Takes the link out of the path. A route without a cluster is a redirect or an answer of the
-/// proxy itself: that one may need the path as it came.
-fn remove_link(host: &mut impl Host, target: &[u8], parameter: &[u8]) {
-    let cluster = host.property(b"xds\0cluster_name").ok().flatten();
-    if cluster.is_some_and(|cluster| !cluster.is_empty()) {
-        apply(host, b":path", Edit::Set(uri::without_parameter(target, parameter)));
-    }
 }
 
 /// What a token says, and for how many seconds, if its track is still there.

@@ -18,9 +18,9 @@ const MAC: usize = 43;
 pub struct Tokens {
     keys: Vec<Key>,
     /// The query parameter of a link.
-    pub parameter: Box<[u8]>,
+    pub parameter: Box<str>,
     /// The cookie that keeps it.
-    pub cookie: Box<[u8]>,
+    pub cookie: Box<str>,
 }
 
 /// A signing key of 16 to 64 bytes.
@@ -68,7 +68,7 @@ pub struct Token<'a> {
 
 impl Tokens {
     pub fn new(keys: Vec<Key>, parameter: &str, cookie: &str) -> Self {
-        Self { keys, parameter: parameter.as_bytes().into(), cookie: cookie.as_bytes().into() }
+        Self { keys, parameter: parameter.into(), cookie: cookie.into() }
     }
 
     /// Reads a token at a time in seconds of the Unix epoch.

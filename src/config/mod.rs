@@ -209,8 +209,11 @@ impl Config {
             },
             trust_incoming: flag(config.get("trustIncoming"), false)?,
             shares: Shares::new(shares, &salt),
+            preview: match config.get("preview") {
+                Some(node) => Some(read_preview(&node, &identity)?),
+                None => None,
+            },
             identity,
-            preview: config.get("preview").map(|node| read_preview(&node)).transpose()?,
             vary: flag(config.get("vary"), false)?,
             expose: flag(config.get("expose"), false)?,
             isolation: match config.get("isolation") {
@@ -578,6 +581,16 @@ fn cookie_name(node: &Node<'_>) -> Result<Box<str>, Error> {
     Ok(name.into())
 }
 
+/// RFC 3986 section 2.3: characters that no client encodes.
+fn parameter_name(node: &Node<'_>) -> Result<Box<str>, Error> {
+    let name = node.text()?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err(node.error("a parameter's name is made of letters, digits and - . _ ~"));
+    }
+    Ok(name.into())
+}
+
 fn read_identity(node: &Node<'_>) -> Result<(Identity, String), Error> {
     let fields = node.object(schema::IDENTITY)?;
     let mut found = Vec::new();
@@ -604,7 +617,7 @@ fn read_identity(node: &Node<'_>) -> Result<(Identity, String), Error> {
     }
 }
 
-fn read_preview(node: &Node<'_>) -> Result<PreviewConfig, Error> {
+fn read_preview(node: &Node<'_>, identity: &Identity) -> Result<PreviewConfig, Error> {
     let fields = node.object(schema::PREVIEW)?;
     let keys = match (fields.get("keys"), fields.get("keysFrom")) {
         (Some(list), None) if list.is_list() => {
@@ -625,15 +638,22 @@ fn read_preview(node: &Node<'_>) -> Result<PreviewConfig, Error> {
             });
         }
     };
-    let or_default = |node: Option<Node<'_>>| match node {
-        Some(node) => cookie_name(&node),
-        None => Ok("release-track".into()),
+    let parameter = match fields.get("parameter") {
+        Some(node) => parameter_name(&node)?,
+        None => "release-track".into(),
     };
-    Ok(PreviewConfig {
-        keys,
-        parameter: or_default(fields.get("parameter"))?,
-        cookie: or_default(fields.get("cookie"))?,
-    })
+    let cookie = match fields.get("cookie") {
+        Some(node) => cookie_name(&node)?,
+        None => "release-track".into(),
+    };
+    if matches!(identity, Identity::Cookie(name) if *name == cookie) {
+        return Err(Error {
+            path: "preview.cookie".to_owned(),
+            found: format!("{cookie:?}"),
+            allowed: "this is identity.cookie too; each needs a cookie of its own".to_owned(),
+        });
+    }
+    Ok(PreviewConfig { keys, parameter, cookie })
 }
 
 fn preview_key(node: &Node<'_>) -> Result<token::Key, Error> {
