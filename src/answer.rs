@@ -32,7 +32,7 @@ pub(crate) fn complete(instance: &Instance, host: &mut impl Host, answer: &Answe
         return;
     }
     let Ok(headers) = host.response_headers() else { return };
-    let list = |name: &'static [u8]| headers.lines(name).collect::<Vec<_>>().join(&b", "[..]);
+    let list = |name: &'static [u8]| headers.lines(name).collect::<Vec<_>>().join(&b","[..]);
     if answer.private
         && let Some(value) = private(&list(b"cache-control"))
     {
