@@ -112,6 +112,7 @@ fn share(
     let track = identity.and_then(|identity| shares.track_of(identity, now));
     host.explain(Step::Identity {
         identity,
+        is_new: minted.is_some(),
         track: track.map(|track| instance.config.names.of(track)),
     });
     track

@@ -258,9 +258,7 @@ fn open(host: &mut impl Host, preview: PreviewConfig) -> Option<Tokens> {
         PreviewKeys::Given(keys) => keys,
         PreviewKeys::From(name) => {
             let text = host.environment(&name).unwrap_or_default();
-            let listed = text.split([',', ' ', '\n']).filter(|key| !key.is_empty());
-            let keys: Option<Vec<_>> = listed.map(token::Key::parse).collect();
-            match keys {
+            match token::Key::list(&text) {
                 Some(keys) if !keys.is_empty() => keys,
                 keys => {
                     let problem = if keys.is_some() {

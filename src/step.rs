@@ -16,8 +16,8 @@ pub enum Step<'a> {
     /// A link ends the preview.
     PreviewEnds,
     /// Shares were looked at: the identity, if the request has one, and the track in whose share
-    /// it lies.
-    Identity { identity: Option<&'a [u8]>, track: Option<&'a str> },
+    /// it lies. A new identity was drawn for a request without one.
+    Identity { identity: Option<&'a [u8]>, is_new: bool, track: Option<&'a str> },
     /// A condition of a rule was tested. A proxy passes over rules that cannot hold; a host that
     /// listens hears of all.
     Condition(Tested<'a>),
@@ -102,8 +102,13 @@ impl Display for Step<'_> {
             Self::Identity { identity: None, .. } => {
                 f.write_str("shares: the request has no identity")
             }
-            Self::Identity { identity: Some(identity), track } => {
-                write!(f, "shares: the identity {} ", Quoted(&[identity]))?;
+            Self::Identity { identity: Some(identity), is_new, track } => {
+                let new = if is_new {
+                    "the request has no identity and is given a random one: "
+                } else {
+                    ""
+                };
+                write!(f, "shares: {new}the identity {} ", Quoted(&[identity]))?;
                 match track {
                     Some(track) => write!(f, "lies in the share of {track}"),
                     None => f.write_str("lies in no share"),

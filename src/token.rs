@@ -45,6 +45,12 @@ impl Key {
         Some(Self(bytes.collect::<Option<_>>()?))
     }
 
+    /// Keys with commas or white space between them; `None`, if one of them is none.
+    pub fn list(text: &str) -> Option<Vec<Self>> {
+        let keys = text.split(|c: char| c == ',' || c.is_ascii_whitespace());
+        keys.filter(|key| !key.is_empty()).map(Self::parse).collect()
+    }
+
     fn mac(&self, message: &[u8]) -> [u8; MAC] {
         base64url(&HMAC::mac(message, &self.0))
     }

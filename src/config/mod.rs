@@ -135,10 +135,13 @@ const MAX_DURATION_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 impl Config {
     /// Parses the JSON that the proxy hands to the filter. The first error is returned.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        let value = serde_json::from_slice(json).map_err(|error| Error {
-            path: String::new(),
-            found: if json.is_empty() { "nothing".into() } else { "no JSON".into() },
-            allowed: format!("an object with the field tracks is expected ({error})"),
+        let value = serde_json::from_slice(json).map_err(|error| {
+            let expected = "an object with the field tracks is expected";
+            let (found, allowed) = match json {
+                [] => ("nothing", expected.to_owned()),
+                _ => ("no JSON", format!("{expected} ({error})")),
+            };
+            Error { path: String::new(), found: found.to_owned(), allowed }
         })?;
         Self::read(&Node::root(&value))
     }
