@@ -88,6 +88,7 @@ fn kind(shape: &Shape) -> String {
         Shape::List(of) => format!("list of {}", kind(of)),
         Shape::Map { values, .. } => format!("map to {}", kind(values)),
         Shape::Text(_) => "text".into(),
+        Shape::OneOf(texts) => texts.join(" or "),
         Shape::Bool => "true or false".into(),
         Shape::Percent => "percent".into(),
         Shape::Integer(from, to) => format!("{from} to {to}"),

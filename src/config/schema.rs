@@ -14,6 +14,8 @@ pub enum Shape {
     },
     /// Text, with a regular expression for it, or an empty one.
     Text(&'static str),
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
     Bool,
     /// A whole number from .. to.
     Integer(u32, u32),
@@ -55,7 +57,7 @@ pub const CONFIG: &[Field] = &[
     ),
     field(
         "header",
-        &Shape::Text("^[a-z0-9_-]+$"),
+        &Shape::Text("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
         Some("x-release-track"),
         "the request header that carries the track",
     ),
@@ -104,7 +106,7 @@ pub const CONFIG: &[Field] = &[
     ),
     field(
         "isolation",
-        &Shape::Text("^(observe|enforce)$"),
+        &Shape::OneOf(&["observe", "enforce"]),
         Some("observe"),
         "what happens to a request that crosses: observe counts it, enforce also answers 421",
     ),
@@ -204,7 +206,7 @@ pub const TEST: &[Field] = &[
 const WORKLOADS: Shape =
     Shape::Either(&[Shape::Map { keys: "", values: &ANY_TEXT }, Shape::List(&ANY_TEXT)]);
 
-const EDGE: Shape = Shape::Either(&[Shape::Text("^gateway$"), Shape::Object(INBOUND)]);
+const EDGE: Shape = Shape::Either(&[Shape::OneOf(&["gateway"]), Shape::Object(INBOUND)]);
 
 /// An entry of `edge` that is not `gateway`.
 pub const INBOUND: &[Field] = &[field(
@@ -283,7 +285,7 @@ pub const PROPAGATION: &[Field] = &[
     ),
     field(
         "orphans",
-        &Shape::Text("^(workload|baseline)$"),
+        &Shape::OneOf(&["workload", "baseline"]),
         Some("workload"),
         "what a call follows when no carrier says anything: the calling pod's own track (workload), or baseline",
     ),
