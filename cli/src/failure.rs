@@ -1,5 +1,6 @@
 //! Why a command has no answer.
 
+use crate::report::Diagnostic;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -12,15 +13,21 @@ const USAGE: u8 = 2;
 pub(crate) struct Failure {
     message: String,
     code: u8,
+    /// The message tells by itself where it comes from.
+    is_report: bool,
 }
 
 impl Failure {
     pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: REFUSED }
+        Self { message: message.into(), code: REFUSED, is_report: false }
+    }
+
+    pub(crate) fn report(diagnostic: &Diagnostic<'_>) -> Self {
+        Self { message: diagnostic.render(), code: REFUSED, is_report: true }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: USAGE }
+        Self { message: message.into(), code: USAGE, is_report: false }
     }
 
     pub(crate) fn code(&self) -> ExitCode {
@@ -30,6 +37,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        let name = if self.is_report { "" } else { "release-track: " };
+        write!(f, "{name}{}", self.message)
     }
 }

@@ -1,17 +1,45 @@
 //! `release-track`: what the filter would say, before anybody applies anything.
 
 mod check;
+mod clock;
+mod decode;
+mod explain;
 mod failure;
+mod given;
 mod input;
+mod refusal;
 mod report;
+mod schema;
+mod token;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use serde::Serialize;
 use std::process::ExitCode;
 
-/// Check, explain and decode what the release-track filter does
+const EXAMPLES: &str = "\
+Examples:
+  Is this configuration valid, and does it do what it seems to?
+    release-track check wasmplugin.yaml virtualservices.yaml
+  Which track does this request follow, and why?
+    release-track explain --config wasmplugin.yaml -H 'cookie: user=tester'
+  Which track did the request of this log line follow?
+    release-track decode --config wasmplugin.yaml \\
+      73cf9109-747e-4c23-92e0-4494afc95180
+  A link that shows track v2 for a week:
+    release-track token --track v2 --expires 7d --key-file preview.key \\
+      --url https://weather.example/
+
+Each command has examples of its own: release-track help explain.
+Exit codes: 0 valid or answered, 1 refused or not found, 2 wrong usage.";
+
+/// What the release-track filter does, told before anybody applies anything
+///
+/// release-track is a filter for Istio's Envoys: the edge decides which track (a named release) a
+/// request follows, and every downstream call of that request follows it too. These commands run
+/// the filter's own code on your files; they need no cluster and change nothing.
 #[derive(Parser)]
-#[command(name = "release-track", version, max_term_width = 100)]
+#[command(name = "release-track", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -20,6 +48,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Check),
+    Explain(Box<explain::Explain>),
+    Decode(decode::Decode),
+    Token(token::Token),
+    Verify(token::Verify),
+    Schema(schema::Schema),
+    /// Print the completions of a shell
+    ///
+    /// For bash: release-track completions bash > /etc/bash_completion.d/release-track
+    Completions {
+        shell: Shell,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -47,9 +86,20 @@ fn json(value: &impl Serialize) -> String {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Decode(command) => command.run(),
+        Command::Token(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Schema(command) => command.run(),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "release-track", &mut script);
+            say!("{}", String::from_utf8_lossy(&script));
+            Ok(ExitCode::SUCCESS)
+        }
     };
     result.unwrap_or_else(|failure| {
-        anstream::eprintln!("release-track: {failure}");
+        anstream::eprintln!("{failure}");
         failure.code()
     })
 }

@@ -70,7 +70,7 @@ impl Diagnostic<'_> {
         if let Some(hint) = &self.hint {
             group = group.element(Level::HELP.with_name("hint").message(&**hint));
         }
-        Renderer::styled().render(&[group])
+        Renderer::styled().term_width(width()).render(&[group])
     }
 
     /// What is longer than a line is marked on its first one.
@@ -79,6 +79,11 @@ impl Diagnostic<'_> {
         let line = text.lines().next().unwrap_or_default();
         self.span.start..self.span.start + line.trim_end().len()
     }
+}
+
+/// Of the terminal, or of a page where there is none.
+fn width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(width, _)| width.0.into())
 }
 
 static KEY: LazyLock<Regex> =

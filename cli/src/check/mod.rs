@@ -7,8 +7,9 @@ mod routes;
 mod rules;
 
 use crate::failure::{Failure, REFUSED};
+use crate::input;
 use crate::input::manifest::{Configuration, Manifests};
-use crate::input::{self, File, place};
+use crate::refusal::{foreign, no_yaml, nothing, refused, the_one};
 use crate::report::{Diagnostic, Record};
 use crate::{Output, say};
 use clap::Args;
@@ -29,7 +30,8 @@ Examples:
   What helm or kustomize makes:
     kustomize build deploy | release-track check -
 
-Exit codes: 0 valid (there may be warnings), 1 refused (with --strict: or warned of), 2 wrong usage.";
+Exit codes: 0 valid (there may be warnings), 1 refused (with --strict, or warned
+of), 2 wrong usage.";
 
 /// Check configurations with the code that the filter runs
 ///
@@ -37,7 +39,7 @@ Exit codes: 0 valid (there may be warnings), 1 refused (with --strict: or warned
 /// documents). Other documents are passed over, but the VirtualServices and HTTPRoutes among them
 /// are compared with the tracks.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Check {
     /// Files, folders (all .yaml, .yml and .json in them), or - for standard input
     #[arg(required = true, value_name = "FILE")]
@@ -96,12 +98,9 @@ impl Check {
         diagnostics.extend(options::twice(&manifests.configurations));
         diagnostics.extend(routes::check(&valid, &manifests.routes));
         if self.previous.is_some() {
-            diagnostics.extend(previous.iter().filter_map(no_yaml));
-            let old = Manifests::of(&previous);
-            let old = the_one(&old, &previous)
-                .map_err(|problem| Failure::usage(format!("--previous: {problem}")))?;
+            let (old, _) = the_one(&previous)?;
             for valid in &valid {
-                diagnostics.extend(rollout::check(old, valid));
+                diagnostics.extend(rollout::check(&old, valid));
             }
         }
         if manifests.configurations.is_empty() && !diagnostics.iter().any(|d| d.is_error) {
@@ -127,90 +126,6 @@ impl Check {
         }
         let refused = errors > 0 || self.strict && warnings > 0;
         Ok(if refused { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
-    }
-}
-
-/// The only configuration in files that the filter takes; otherwise, why there is none.
-pub(crate) fn the_one<'a>(
-    manifests: &'a Manifests<'a>,
-    files: &'a [File],
-) -> Result<&'a Configuration<'a>, String> {
-    if let Some(diagnostic) = files.iter().find_map(no_yaml) {
-        return Err(format!("\n{}", diagnostic.render()));
-    }
-    let [source] = &*manifests.configurations else {
-        let names: Vec<_> = manifests.configurations.iter().map(Configuration::name).collect();
-        return Err(match &*names {
-            [] => nothing(manifests, files),
-            names => format!("one configuration is expected, and here are {}", names.join(", ")),
-        });
-    };
-    match source.parse() {
-        Ok(_) => Ok(source),
-        Err(error) => Err(format!("\n{}", refused(source, &error).render())),
-    }
-}
-
-fn nothing(manifests: &Manifests<'_>, files: &[File]) -> String {
-    let names: Vec<_> = files.iter().map(|file| &*file.name).collect();
-    let mut message = format!("no configuration of release-track in {}", names.join(", "));
-    for (file, object) in &manifests.foreign {
-        message += &format!("\n{}", foreign(file, object));
-    }
-    message
-}
-
-fn foreign(file: &File, object: &str) -> String {
-    format!(
-        "{}: {object} is passed over: neither its name, url or pluginName has release-track in it, nor its pluginConfig tracks",
-        file.name
-    )
-}
-
-fn no_yaml(file: &File) -> Option<Diagnostic<'_>> {
-    let error = file.documents.as_ref().err()?;
-    Some(Diagnostic {
-        is_error: true,
-        code: "yaml",
-        file,
-        span: error.span.clone(),
-        path: String::new(),
-        value: None,
-        message: format!("this is no YAML: {}", error.message),
-        hint: None,
-    })
-}
-
-/// One of the filter's own errors.
-fn refused<'a>(
-    source: &'a Configuration<'a>,
-    error: &release_track::config::Error,
-) -> Diagnostic<'a> {
-    let place = place::find(source.node, &error.path);
-    let written = source.file.text.get(place.node.span.clone()).unwrap_or_default();
-    let hint = match (place.unknown, place.field) {
-        (Some((name, fields)), _) => fields
-            .iter()
-            .map(|field| (strsim::jaro_winkler(name, field.name), field.name))
-            .filter(|(likeness, _)| *likeness > 0.8)
-            .max_by(|one, other| one.0.total_cmp(&other.0))
-            .map(|(_, name)| format!("did you mean {name}?")),
-        (None, Some(_)) if error.allowed.contains("quote it") && !written.contains('\n') => {
-            let kind = place.node.kind();
-            Some(format!("YAML takes {written} for {kind}: write '{written}'"))
-        }
-        (None, Some(field)) => Some(format!("{}: {}", field.name, field.meaning)),
-        (None, None) => None,
-    };
-    Diagnostic {
-        is_error: true,
-        code: "refused",
-        file: source.file,
-        span: place.span,
-        path: if error.path.is_empty() { "pluginConfig".to_owned() } else { error.path.clone() },
-        value: Some(error.found.clone()),
-        message: error.allowed.clone(),
-        hint,
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn check<'a>(valid: &Valid<'a>) -> Vec<Diagnostic<'a>> {
     if let Some(environment) = &valid.source.environment
         && let Some(name) = root.at(&["preview", "keysFrom"])
         && let Some(variable) = name.text()
-        && !environment.iter().any(|known| known == variable)
+        && !environment.iter().any(|(known, _)| known == variable)
     {
         found.push(warning(
             "unset-variable",
@@ -54,29 +54,37 @@ pub(super) fn decides(track: &Node) -> bool {
         || track.get("match").is_some_and(|rules| !rules.items().is_empty())
 }
 
+/// Istio's, unless its meshConfig names another.
+const ROOT_NAMESPACE: &str = "istio-system";
+
 /// Two filters in one proxy undo each other.
 pub(super) fn twice<'a>(configurations: &'a [Configuration<'a>]) -> Vec<Diagnostic<'a>> {
-    let mut found = Vec::new();
-    for (index, one) in configurations.iter().enumerate() {
-        let Some(namespace) = &one.everywhere_in else { continue };
-        let earlier = configurations[..index].iter().find(|other| {
-            other.everywhere_in.as_ref() == Some(namespace) && other.object != one.object
+    let meet = |one: &Configuration<'_>, other: &Configuration<'_>| {
+        let namespaces = (&one.everywhere_in, &other.everywhere_in);
+        let is_root = |namespace: &Option<String>| namespace.as_deref() == Some(ROOT_NAMESPACE);
+        one.object != other.object
+            && (is_root(namespaces.0)
+                || is_root(namespaces.1)
+                || namespaces.0.is_some() && namespaces.0 == namespaces.1)
+    };
+    let mut earlier: Vec<&Configuration<'_>> = Vec::new();
+    let objects = configurations.iter().filter(|one| !one.object.is_empty());
+    let warned = objects.filter_map(|one| {
+        let found = earlier.iter().find(|other| meet(one, other)).map(|other| Diagnostic {
+            is_error: false,
+            code: "two-filters",
+            file: one.file,
+            span: one.node.span.clone(),
+            path: one.object.clone(),
+            value: None,
+            message: format!(
+                "proxies get this filter a second time, also from {}, and the two undo each other",
+                other.object
+            ),
+            hint: Some("keep one of them, with the tracks of both".to_owned()),
         });
-        if let Some(earlier) = earlier {
-            found.push(Diagnostic {
-                is_error: false,
-                code: "two-filters",
-                file: one.file,
-                span: one.node.span.clone(),
-                path: one.object.clone(),
-                value: None,
-                message: format!(
-                    "the proxies of {namespace} get this filter twice, also from {}; two undo each other",
-                    earlier.object
-                ),
-                hint: Some("put all tracks into one of them".to_owned()),
-            });
-        }
-    }
-    found
+        earlier.push(one);
+        found
+    });
+    warned.collect()
 }

@@ -12,9 +12,9 @@ pub(crate) struct Configuration<'a> {
     /// The configuration itself; where it is missing, what should have it.
     pub(crate) node: &'a Node,
     is_missing: bool,
-    /// The object's `vmConfig.env`, if it is in an object.
-    pub(crate) environment: Option<Vec<String>>,
-    /// The namespace of an object that goes to every proxy there.
+    /// The object's `vmConfig.env`, if it is in an object: names, and the values that stand there.
+    pub(crate) environment: Option<Vec<(String, Option<String>)>>,
+    /// The namespace of an object that goes to every proxy there; the root namespace's go to all.
     pub(crate) everywhere_in: Option<String>,
 }
 
@@ -52,8 +52,15 @@ pub(crate) struct Rule {
 /// A condition on a request header, or another one, that is only compared.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
-    Header { name: String, test: StringMatch },
-    WithoutHeader { name: String, test: StringMatch },
+    /// Names are in lower case, as Envoy compares them.
+    Header {
+        name: String,
+        test: StringMatch,
+    },
+    WithoutHeader {
+        name: String,
+        test: StringMatch,
+    },
     Other(String, Node),
 }
 
@@ -155,7 +162,10 @@ impl<'a> Manifests<'a> {
             return;
         }
         let environment = plugin.at(&["vmConfig", "env"]).into_iter().flat_map(Node::items);
-        let environment = environment.filter_map(|variable| variable.get("name")?.text());
+        let environment = environment.filter_map(|variable| {
+            let text = |name| variable.get(name).and_then(Node::text).map(str::to_owned);
+            Some((text("name")?, text("value")))
+        });
         let spec = document.get("spec");
         let is_everywhere = ["selector", "targetRefs", "targetRef"]
             .iter()
@@ -165,7 +175,7 @@ impl<'a> Manifests<'a> {
             object,
             node: config.unwrap_or(plugin),
             is_missing: config.is_none(),
-            environment: Some(environment.map(str::to_owned).collect()),
+            environment: Some(environment.collect()),
             everywhere_in: is_everywhere.then(|| namespace(document).to_owned()),
         });
     }
@@ -197,13 +207,13 @@ fn virtual_service<'a>(file: &'a File, document: &'a Node) -> Routes<'a> {
                     "name" | "statPrefix" => {}
                     "headers" => {
                         conditions.extend(headers.iter().map(|header| Condition::Header {
-                            name: header.name.clone(),
+                            name: header.name.to_lowercase(),
                             test: StringMatch::read(&header.node),
                         }))
                     }
                     "withoutHeaders" => {
                         conditions.extend(headers.iter().map(|header| Condition::WithoutHeader {
-                            name: header.name.clone(),
+                            name: header.name.to_lowercase(),
                             test: StringMatch::read(&header.node),
                         }))
                     }

@@ -33,9 +33,10 @@ impl File {
 }
 
 /// Reads files, folders (all of their `.yaml`, `.yml` and `.json`, deeply) and `-`.
-pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, Failure> {
+pub(crate) fn load(paths: &[impl AsRef<Path>]) -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
     for path in paths {
+        let path = path.as_ref();
         if path == Path::new("-") {
             let mut bytes = Vec::new();
             std::io::stdin()

@@ -6,7 +6,8 @@ use release_track::config::{field_path, item_path};
 
 /// What is at a path.
 pub(crate) struct Place<'a> {
-    /// What a person should look at: the value; the name, where that is what is wrong, or free.
+    /// What a person should look at: the value; the name, where that is unknown; both, where it
+    /// is free.
     pub(crate) span: Span,
     /// The value; where there is none, the nearest around it.
     pub(crate) node: &'a Node,
@@ -64,9 +65,11 @@ fn descend<'a>(place: Place<'a>, kind: Option<Kind>, here: &str, path: &str) -> 
             (Some(Kind::Map(values)), None) => (place.field, kind_of(values, node), None),
             _ => (place.field, None, None),
         };
-        let span = match known {
-            Some(_) => node.span.clone(),
-            None => member.key.clone(),
+        let span = match (known, unknown) {
+            (Some(_), _) => node.span.clone(),
+            (None, Some(_)) => member.key.clone(),
+            // Either the name is wrong or the value.
+            (None, None) => member.key.start..node.span.end.max(member.key.end),
         };
         return descend(Place { span, node, field, unknown }, inner, &there, path);
     }
@@ -102,7 +105,7 @@ mod tests {
             ("tracks:\n- match: []", "match: []"),
             ("tracks:\n- name: v2\n  match: [{}]", "{}"),
             ("tracks:\n- name: v2\n  match:\n  - cookies:\n      us er: {exct: a}", "exct"),
-            ("tracks:\n- name: v2\n  match:\n  - cookies: {'a;b': {}}", "'a;b'"),
+            ("tracks:\n- name: v2\n  match:\n  - cookies: {'a;b': {}}", "'a;b': {}"),
             ("tracks:\n- name: v2\n  match:\n  - headers: {x: {exact: 5}}", "5"),
             ("tracks:\n- name: v2\n  match:\n  - headers: {x: {regex: '('}}", "'('"),
             (
@@ -110,7 +113,7 @@ mod tests {
                 "{exact: a, prefix: b}",
             ),
             ("tracks:\n- name: v2\n  share: {percent: 101}", "101"),
-            ("tracks:\n- name: v2\n  workloads: {frontend: 2}", "frontend"),
+            ("tracks:\n- name: v2\n  workloads: {frontend: 2}", "frontend: 2"),
             ("tracks: [{name: v2}]\npropagation: {slots: 1.5}", "1.5"),
             ("tracks: [{name: v2}]\nedge: [gateway, {inbound: [a/b/c]}]", "a/b/c"),
             ("tracks: [{name: v2}]\nedge: [gate]", "gate"),

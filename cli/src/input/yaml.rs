@@ -30,7 +30,7 @@ pub(crate) enum Value {
     Map(Vec<Member>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,
     /// Of the name.
@@ -42,6 +42,12 @@ pub(crate) struct Member {
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
+    }
+}
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.node == other.node
     }
 }
 
@@ -439,6 +445,13 @@ mod tests {
         assert_eq!(place(c), "d: 1\n  - e");
         assert_eq!(place(&c.items()[0]), "d: 1");
         assert_eq!(&text[root.member("f").unwrap().key.clone()], "f");
+    }
+
+    #[test]
+    fn values_are_equal_wherever_they_stand() {
+        let documents = documents("a: {b: [1]}\n---\n\na:   {b: [1]}\n---\na: {b: [2]}").unwrap();
+        assert_eq!(documents[0], documents[1]);
+        assert_ne!(documents[0], documents[2]);
     }
 
     #[test]

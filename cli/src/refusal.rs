@@ -1,0 +1,90 @@
+//! Why there is no configuration in what somebody handed in.
+
+use crate::failure::Failure;
+use crate::input::manifest::{Configuration, Manifests};
+use crate::input::{File, place};
+use crate::report::Diagnostic;
+use release_track::config::{Config, Error};
+
+/// The only configuration in files that the filter takes; otherwise, why there is none.
+pub(crate) fn the_one(files: &[File]) -> Result<(Configuration<'_>, Config), Failure> {
+    if let Some(diagnostic) = files.iter().find_map(no_yaml) {
+        return Err(Failure::report(&diagnostic));
+    }
+    let mut manifests = Manifests::of(files);
+    let [source] = &*manifests.configurations else {
+        let names: Vec<_> = manifests.configurations.iter().map(Configuration::name).collect();
+        return Err(match &*names {
+            [] => Failure::refused(nothing(&manifests, files)),
+            names => Failure::usage(format!(
+                "one configuration is expected, and here are {}: {}",
+                names.len(),
+                names.join(", ")
+            )),
+        });
+    };
+    match source.parse() {
+        Ok(config) => Ok((manifests.configurations.remove(0), config)),
+        Err(error) => Err(Failure::report(&refused(source, &error))),
+    }
+}
+
+pub(crate) fn nothing(manifests: &Manifests<'_>, files: &[File]) -> String {
+    let names: Vec<_> = files.iter().map(|file| &*file.name).collect();
+    let mut message = format!("no configuration of release-track in {}", names.join(", "));
+    for (file, object) in &manifests.foreign {
+        message += &format!("\n{}", foreign(file, object));
+    }
+    message
+}
+
+pub(crate) fn foreign(file: &File, object: &str) -> String {
+    format!(
+        "{}: {object} is passed over: neither its name, url or pluginName has release-track in it, nor its pluginConfig tracks",
+        file.name
+    )
+}
+
+pub(crate) fn no_yaml(file: &File) -> Option<Diagnostic<'_>> {
+    let error = file.documents.as_ref().err()?;
+    Some(Diagnostic {
+        is_error: true,
+        code: "yaml",
+        file,
+        span: error.span.clone(),
+        path: String::new(),
+        value: None,
+        message: format!("this is no YAML: {}", error.message),
+        hint: None,
+    })
+}
+
+/// One of the filter's own errors.
+pub(crate) fn refused<'a>(source: &'a Configuration<'a>, error: &Error) -> Diagnostic<'a> {
+    let place = place::find(source.node, &error.path);
+    let written = source.file.text.get(place.node.span.clone()).unwrap_or_default();
+    let hint = match (place.unknown, place.field) {
+        (Some((name, fields)), _) => fields
+            .iter()
+            .map(|field| (strsim::jaro_winkler(name, field.name), field.name))
+            .filter(|(likeness, _)| *likeness > 0.8)
+            .max_by(|one, other| one.0.total_cmp(&other.0))
+            .map(|(_, name)| format!("did you mean {name}?")),
+        (None, Some(_)) if error.allowed.contains("quote it") && !written.contains('\n') => {
+            let kind = place.node.kind();
+            Some(format!("YAML takes {written} for {kind}: write '{written}'"))
+        }
+        (None, Some(field)) => Some(format!("{}: {}", field.name, field.meaning)),
+        (None, None) => None,
+    };
+    Diagnostic {
+        is_error: true,
+        code: "refused",
+        file: source.file,
+        span: place.span,
+        path: if error.path.is_empty() { "pluginConfig".to_owned() } else { error.path.clone() },
+        value: Some(error.found.clone()),
+        message: error.allowed.clone(),
+        hint,
+    }
+}
