@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build image push lint test istio-test envoy demo soak screenshots
+.PHONY: help build cli image push lint test istio-test envoy demo soak screenshots
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -21,6 +21,11 @@ help: ## Print the targets
 
 build: ## Build the filter: dist/release-track.wasm
 	@$(call wasm_filter,release-track,src/plugin.rs,dist/release-track.wasm)
+
+cli: ## Build the command line: dist/release-track
+	@cargo build --quiet --locked --release --package release-track-cli
+	@install -D target/release/release-track dist/release-track
+	@dist/release-track --version
 
 # A Proxy-Wasm filter: $(call wasm_filter,package,source of its callbacks,file). Of all callbacks
 # that the SDK exports only those stay that the source has, since Envoy calls each for every
