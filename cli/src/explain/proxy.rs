@@ -107,6 +107,7 @@ mod tests {
     #[test]
     fn every_case_passes() {
         let cases = cases::load(cases::FOLDER).unwrap();
+        assert!(!cases.is_empty());
         let wrong: Vec<_> = cases
             .iter()
             .filter(|case| !case.left_out.contains_key(&Engine::Native))
