@@ -391,17 +391,15 @@ fn values(text: &Values) -> Result<BTreeMap<String, Vec<Text>>, String> {
     text.iter().map(one).collect()
 }
 
-/// An item `$(COUNT items TEXT)` of a list becomes COUNT items.
+/// In a list, an item `$(COUNT items TEXT)` becomes COUNT items, and so does an object with
+/// `repeat: COUNT`.
 fn expand(value: &mut Value) {
     match value {
         Value::Object(fields) => fields.values_mut().for_each(expand),
         Value::Array(items) => {
             let expanded = std::mem::take(items).into_iter().flat_map(|mut item| {
-                let many = item.as_str().and_then(many);
-                many.unwrap_or_else(|| {
-                    expand(&mut item);
-                    vec![item]
-                })
+                expand(&mut item);
+                many(&item).unwrap_or_else(|| vec![item])
             });
             *items = expanded.collect();
         }
@@ -409,8 +407,34 @@ fn expand(value: &mut Value) {
     }
 }
 
-fn many(text: &str) -> Option<Vec<Value>> {
-    let (count, text) = text.strip_prefix("$(")?.strip_suffix(')')?.split_once(" items ")?;
-    let count = count.parse().ok()?;
-    Some((1..=count).map(|n| numbered(text, n).into()).collect())
+fn many(item: &Value) -> Option<Vec<Value>> {
+    let (count, item) = match item {
+        Value::String(text) => {
+            let inner = text.strip_prefix("$(")?.strip_suffix(')')?;
+            let (count, text) = inner.split_once(" items ")?;
+            (count.parse().ok()?, Value::from(text))
+        }
+        Value::Object(fields) => {
+            let mut fields = fields.clone();
+            let count = fields.remove("repeat")?.as_u64()?;
+            (count as usize, fields.into())
+        }
+        _ => return None,
+    };
+    let copy = |n| {
+        let mut item = item.clone();
+        number(&mut item, n);
+        item
+    };
+    Some((1..=count).map(copy).collect())
+}
+
+/// Puts the number in every text of an item that is repeated.
+fn number(value: &mut Value, n: usize) {
+    match value {
+        Value::String(text) => *text = numbered(text, n),
+        Value::Array(items) => items.iter_mut().for_each(|item| number(item, n)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| number(field, n)),
+        _ => {}
+    }
 }

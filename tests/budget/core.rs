@@ -1,0 +1,119 @@
+//! Allocations of the core, counted natively. What the proxy hands over, such as the header map,
+//! is not its own.
+
+use allocation_counter::{measure, opt_out};
+use cases::{Bindings, Case, Step};
+use release_track::answer::Answer;
+use release_track::filter::Filter;
+use release_track::header_map::HeaderMap;
+use release_track::host::{Host, Level, Status};
+use release_track::simulated::Simulated;
+
+/// For the last of the steps, which have been taken once before: what a first request sets up is
+/// kept.
+pub(crate) fn allocations(case: &Case, steps: &[Step]) -> u64 {
+    let labels: Vec<_> = case.node.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
+    let mut proxy = Simulated::node(&case.node.id, &labels);
+    proxy.now_ms = case.now_ms;
+    let filter = Filter::configure(&mut proxy, case.config.as_bytes()).unwrap();
+    let mut proxy = Uncounted(proxy);
+    let mut last = 0;
+    for step in steps.iter().chain(steps) {
+        last = of_step(&mut proxy, &filter, step);
+    }
+    last
+}
+
+fn of_step(proxy: &mut Uncounted, filter: &Filter, step: &Step) -> u64 {
+    let Uncounted(host) = proxy;
+    let direction = (step.direction as i64).to_le_bytes().to_vec();
+    host.properties.insert(b"xds\0listener_direction".to_vec(), direction);
+    let cluster = step.cluster.clone().unwrap_or_default().into_bytes();
+    host.properties.insert(b"xds\0cluster_name".to_vec(), cluster);
+    let bytes = |lines: Vec<(String, _)>| {
+        lines.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect()
+    };
+    host.headers = bytes(step.headers(&Bindings::default()));
+    host.response = bytes(step.answer_headers(&Bindings::default()));
+    let counted = measure(|| {
+        let mut answer = Answer::default();
+        filter.on_request(proxy, &mut answer);
+        filter.on_response(proxy, &answer);
+    });
+    counted.count_total
+}
+
+/// A proxy whose own allocations do not count.
+struct Uncounted(Simulated);
+
+fn uncounted<T>(call: impl FnOnce() -> T) -> T {
+    let mut result = None;
+    opt_out(|| result = Some(call()));
+    result.unwrap()
+}
+
+impl Host for Uncounted {
+    fn request_headers(&mut self) -> Result<HeaderMap, Status> {
+        uncounted(|| self.0.request_headers())
+    }
+
+    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        uncounted(|| self.0.set_request_header(name, value))
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
+        uncounted(|| self.0.remove_request_header(name))
+    }
+
+    fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
+        uncounted(|| self.0.property(path))
+    }
+
+    fn now_ms(&mut self) -> Result<u64, Status> {
+        uncounted(|| self.0.now_ms())
+    }
+
+    fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
+        uncounted(|| self.0.shared_data(key))
+    }
+
+    fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        uncounted(|| self.0.set_shared_data(key, value, cas))
+    }
+
+    fn define_counter(&mut self, name: &str) -> Result<u32, Status> {
+        uncounted(|| self.0.define_counter(name))
+    }
+
+    fn increment(&mut self, counter: u32) -> Result<(), Status> {
+        uncounted(|| self.0.increment(counter))
+    }
+
+    fn reply(&mut self, status: u32, body: &str) -> Result<(), Status> {
+        uncounted(|| self.0.reply(status, body))
+    }
+
+    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
+        uncounted(|| self.0.response_headers())
+    }
+
+    fn set_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        uncounted(|| self.0.set_response_header(name, value))
+    }
+
+    fn add_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        uncounted(|| self.0.add_response_header(name, value))
+    }
+
+    fn random(&mut self) -> Result<[u8; 16], Status> {
+        uncounted(|| self.0.random())
+    }
+
+    fn environment(&mut self, name: &str) -> Option<String> {
+        uncounted(|| self.0.environment(name))
+    }
+
+    fn log(&mut self, level: Level, line: &str) {
+        uncounted(|| self.0.log(level, line));
+    }
+}
