@@ -78,6 +78,28 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
+/// The lengths of some header names. Most headers are told apart from those by this alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lengths(u64);
+
+impl Lengths {
+    pub fn add(&mut self, name: &[u8]) {
+        self.0 |= Self::bit(name);
+    }
+
+    /// Whether `name` may be one of those.
+    #[inline]
+    pub fn fit(self, name: &[u8]) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+
+    /// Bit n: some name has n bytes, or more than there are bits.
+    #[inline]
+    fn bit(name: &[u8]) -> u64 {
+        1 << name.len().min(63)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +138,20 @@ mod tests {
             [&1u32.to_le_bytes()[..], &u32::MAX.to_le_bytes(), &u32::MAX.to_le_bytes()].concat(),
         ] {
             assert_eq!(HeaderMap::from_serialized(bytes).iter().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_name_fits_by_its_length() {
+        let mut lengths = Lengths::default();
+        for name in ["cookie", &"x".repeat(63)] {
+            lengths.add(name.as_bytes());
+        }
+        for fits in ["cookie", "accept", &"y".repeat(63), &"y".repeat(500)] {
+            assert!(lengths.fit(fits.as_bytes()), "{fits}");
+        }
+        for other in ["", "host", "cookies", &"y".repeat(62)] {
+            assert!(!lengths.fit(other.as_bytes()), "{other}");
         }
     }
 }

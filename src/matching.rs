@@ -7,7 +7,7 @@
 //! rest of the request leaves possible, and once.
 
 use crate::cookie;
-use crate::header_map::HeaderMap;
+use crate::header_map::{HeaderMap, Lengths};
 use crate::host::Host;
 use crate::pattern::Pattern;
 use crate::step::{Step, Tested, Wanted};
@@ -70,6 +70,8 @@ pub struct Rules {
     rules: Vec<Compiled>,
     conditions: Vec<Compared>,
     subjects: Vec<Table>,
+    /// Of the headers that have a value to be looked up.
+    lengths: Lengths,
     /// Rules that no value in a table calls up: they are tested for every request.
     always: Vec<u32>,
     /// Kept between requests, so that deciding allocates nothing.
@@ -144,6 +146,9 @@ impl Rules {
             compiled.add(rule, &mut lists);
         }
         for (table, list) in compiled.subjects.iter_mut().zip(lists) {
+            if !list.is_empty() {
+                compiled.lengths.add(table.subject.header());
+            }
             table.fill(list);
         }
         compiled.scratch.borrow_mut().known = vec![None; compiled.conditions.len()];
@@ -212,12 +217,9 @@ impl Rules {
             return None;
         }
         let mut scratch = self.scratch.borrow_mut();
-        for table in &self.subjects {
-            if !table.values.is_empty() {
-                table.subject.any_value(headers, |value| {
-                    self.look_up(table, value, &mut scratch);
-                    false
-                });
+        for (name, line) in headers.iter() {
+            if self.lengths.fit(name) {
+                self.look_up_line(name, line, &mut scratch);
             }
         }
         if host.listens() {
@@ -250,6 +252,34 @@ impl Rules {
         scratch.called = called;
         scratch.forget();
         found
+    }
+
+    /// Looks up the values of one line of the request, in the tables of all subjects that it has.
+    fn look_up_line(&self, name: &[u8], line: &[u8], scratch: &mut Scratch) {
+        if name == b"cookie" {
+            for (cookie, value) in cookie::pairs(line) {
+                for table in &self.subjects {
+                    if matches!(&table.subject, Subject::Cookie(name) if cookie == &**name) {
+                        self.look_up(table, value, scratch);
+                    }
+                }
+            }
+        }
+        for table in &self.subjects {
+            match &table.subject {
+                Subject::Cookie(_) => {}
+                subject if subject.header() != name => {}
+                Subject::Header(_) | Subject::Method | Subject::Authority => {
+                    self.look_up(table, line, scratch);
+                }
+                Subject::Uri => self.look_up(table, uri::split(line).0, scratch),
+                Subject::QueryParam(name) => {
+                    if let Some(value) = uri::parameter(uri::split(line).1, name) {
+                        self.look_up(table, value, scratch);
+                    }
+                }
+            }
+        }
     }
 
     fn look_up(&self, table: &Table, value: &[u8], scratch: &mut Scratch) {
@@ -378,20 +408,29 @@ impl Table {
 }
 
 impl Subject {
+    /// The header that has it.
+    fn header(&self) -> &[u8] {
+        match self {
+            Self::Cookie(_) => b"cookie",
+            Self::Header(name) => name,
+            Self::QueryParam(_) | Self::Uri => b":path",
+            Self::Method => b":method",
+            Self::Authority => b":authority",
+        }
+    }
+
     /// Whether any of this subject's values in the request passes.
     fn any_value(&self, headers: &HeaderMap, mut passes: impl FnMut(&[u8]) -> bool) -> bool {
-        match self {
-            Self::Cookie(name) => headers
-                .lines(b"cookie")
-                .any(|line| cookie::pairs(line).any(|(n, value)| n == &**name && passes(value))),
-            Self::Header(name) => headers.lines(name).any(passes),
-            Self::Method => headers.lines(b":method").any(passes),
-            Self::Authority => headers.lines(b":authority").any(passes),
-            Self::Uri => headers.lines(b":path").any(|path| passes(uri::split(path).0)),
-            Self::QueryParam(name) => headers
-                .lines(b":path")
-                .any(|path| uri::parameter(uri::split(path).1, name).is_some_and(&mut passes)),
-        }
+        headers.lines(self.header()).any(|line| match self {
+            Self::Cookie(name) => {
+                cookie::pairs(line).any(|(n, value)| n == &**name && passes(value))
+            }
+            Self::Header(_) | Self::Method | Self::Authority => passes(line),
+            Self::Uri => passes(uri::split(line).0),
+            Self::QueryParam(name) => {
+                uri::parameter(uri::split(line).1, name).is_some_and(&mut passes)
+            }
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! One look over a request's headers: the lines that the filter itself is about.
 
 use crate::carrier::trace_id::{Correlate, Ids, Source};
-use crate::header_map::HeaderMap;
+use crate::header_map::{HeaderMap, Lengths};
 
 /// The lines of one header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,8 +115,7 @@ enum Found {
 #[derive(Debug)]
 pub struct Watched {
     names: Vec<(Box<[u8]>, Found)>,
-    /// Bit n: some name has n bytes. Most headers are told apart by this alone.
-    lengths: u128,
+    lengths: Lengths,
 }
 
 impl Watched {
@@ -134,13 +133,14 @@ impl Watched {
             .chain(traces)
             .map(|(name, found)| (name.as_bytes().into(), found))
             .collect();
-        let lengths = names.iter().fold(0, |bits, (name, _)| bits | length_bit(name));
+        let mut lengths = Lengths::default();
+        names.iter().for_each(|(name, _)| lengths.add(name));
         Self { names, lengths }
     }
 
     #[inline]
     fn find(&self, name: &[u8]) -> Option<Found> {
-        if self.lengths & length_bit(name) == 0 {
+        if !self.lengths.fit(name) {
             return None;
         }
         let found = self.names.iter().find(|(known, _)| **known == *name);
@@ -154,11 +154,6 @@ impl Watched {
             && self.names.iter().all(|(known, _)| **known != *name)
             && self.names.iter().any(|(known, _)| is_twin(known, name))
     }
-}
-
-#[inline]
-fn length_bit(name: &[u8]) -> u128 {
-    1 << name.len().min(127)
 }
 
 fn is_twin(known: &[u8], name: &[u8]) -> bool {

@@ -1,6 +1,7 @@
 //! Allocations of the core, counted natively. What the proxy hands over, such as the header map,
 //! is not its own.
 
+use crate::BETWEEN;
 use allocation_counter::{measure, opt_out};
 use cases::{Bindings, Case, Step};
 use release_track::answer::Answer;
@@ -26,6 +27,7 @@ pub(crate) fn allocations(case: &Case, steps: &[Step]) -> u64 {
 
 fn of_step(proxy: &mut Uncounted, filter: &Filter, step: &Step) -> u64 {
     let Uncounted(host) = proxy;
+    host.now_ms += BETWEEN.as_millis() as u64;
     let direction = (step.direction as i64).to_le_bytes().to_vec();
     host.properties.insert(b"xds\0listener_direction".to_vec(), direction);
     let cluster = step.cluster.clone().unwrap_or_default().into_bytes();

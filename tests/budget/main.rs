@@ -16,11 +16,16 @@ use cases::Act;
 use figures::{Budget, Differences, Figures};
 use std::io::Write;
 use std::sync::LazyLock;
+use std::time::Duration;
 use std::{env, fs};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/budget/budget.yaml");
 
-const HEAD: &str = "# What a request may cost; `make budget` writes this file, tests/budget reads it.\n\n";
+const HEAD: &str =
+    "# What a request may cost; `make budget` writes this file, tests/budget reads it.\n\n";
+
+/// From one request to the next, so that what is remembered has to be renewed.
+const BETWEEN: Duration = Duration::from_millis(10);
 
 static MEASURED: LazyLock<Budget> = LazyLock::new(|| {
     let module = guest::load();
