@@ -25,6 +25,8 @@ pub enum Error {
         .0.display()
     )]
     Missing(PathBuf),
+    #[error("{} does not say which version it is: {said}", binary.display())]
+    Version { binary: PathBuf, said: String },
     #[error("{name}: {source}")]
     Start { name: String, source: std::io::Error },
     #[error(transparent)]
@@ -53,6 +55,22 @@ pub fn find() -> Result<PathBuf, Error> {
         }
     };
     if path.is_file() { Ok(path) } else { Err(Error::Missing(path)) }
+}
+
+/// Major and minor version, such as (1, 40): what differs between Envoys differs by that.
+pub fn version(binary: &Path) -> Result<(u32, u32), Error> {
+    let said = match std::process::Command::new(binary).arg("--version").output() {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    parse_version(&said).ok_or_else(|| Error::Version { binary: binary.into(), said })
+}
+
+/// `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`
+fn parse_version(said: &str) -> Option<(u32, u32)> {
+    let (_, build) = said.split_once("version: ")?;
+    let mut numbers = build.split('/').nth(1)?.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 /// How to run it, beyond the bootstrap.
@@ -248,5 +266,19 @@ fn chain(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", chain(source)),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_version;
+
+    #[test]
+    fn reads_what_envoy_says_of_its_version() {
+        let says = |build: &str| parse_version(&format!("/opt/envoy  version: {build}"));
+        assert_eq!(says("bad8280de/1.36.4/Clean/RELEASE/BoringSSL"), Some((1, 36)));
+        assert_eq!(says("0/2.0.0-dev/Modified/DEBUG/BoringSSL"), Some((2, 0)));
+        assert_eq!(says("bad8280de"), None);
+        assert_eq!(parse_version("No such file or directory"), None);
     }
 }
