@@ -203,6 +203,16 @@ function drawLegend() {
 
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
+// What the filter's own counters say, next to what the applications saw.
+function witness({ says, arrivals, crossed, differences }) {
+  switch (says) {
+    case "nothing": return "There is no filter that could count, too.";
+    case "same": return `The filter's counters say the same: ${plural(arrivals, "call")} on a track, ${crossed} crossed.`;
+    case "other": return `The filter's counters say something else. ${differences.join("; ")}.`;
+    default: return "The filter's counters are being read.";
+  }
+}
+
 // The original routes do without the filter.
 const chosen = ({ filter, routes, forward }) => ({ filter: filter && routes !== "original" ? "on" : "off", routes, forward });
 
@@ -214,6 +224,9 @@ function tell() {
     ? `${plural(requests, "request")}${failed ? `, ${failed} failed` : ""}${missed ? `, ${missed} not counted` : ""}. ` +
       (crossed ? "Some met two releases on their way." : "Each stayed on one release all the way.")
     : "No request yet.";
+
+  $("filter").className = state.filter.says;
+  $("filter").textContent = witness(state.filter);
 
   if (state.words.length) {
     $("words").replaceChildren(...state.words.map((word) => {

@@ -1,6 +1,6 @@
 //! The handle on a running demo: its switches, and what its applications saw.
 
-use crate::{call::Event, weather::Forward};
+use crate::{call::Event, counters::Counters, weather::Forward};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -26,10 +26,16 @@ pub struct Switches {
     pub forward: Forward,
 }
 
-/// Something that a [`Control`] asks of the mesh; answered once it is in force everywhere.
-pub struct Switch {
-    pub to: Switches,
-    pub done: oneshot::Sender<Result<()>>,
+/// Something that a [`Control`] asks of the mesh.
+pub(crate) enum Ask {
+    /// Answered once it is in force everywhere.
+    Switch {
+        to: Switches,
+        done: oneshot::Sender<Result<()>>,
+    },
+    Count {
+        counted: oneshot::Sender<Result<Counters>>,
+    },
 }
 
 /// Clones share one demo.
@@ -37,18 +43,18 @@ pub struct Switch {
 pub struct Control {
     gateway: SocketAddr,
     switches: watch::Receiver<Switches>,
-    switch: mpsc::Sender<Switch>,
+    ask: mpsc::Sender<Ask>,
     events: broadcast::Sender<Event>,
 }
 
 impl Control {
-    pub fn new(
+    pub(crate) fn new(
         gateway: SocketAddr,
         switches: watch::Receiver<Switches>,
-        switch: mpsc::Sender<Switch>,
+        ask: mpsc::Sender<Ask>,
         events: broadcast::Sender<Event>,
     ) -> Self {
-        Control { gateway, switches, switch, events }
+        Control { gateway, switches, ask, events }
     }
 
     /// Where the mesh takes requests.
@@ -86,7 +92,17 @@ impl Control {
 
     async fn set(&self, to: Switches) -> Result<()> {
         let (done, answer) = oneshot::channel();
-        self.switch.send(Switch { to, done }).await.ok().context("the mesh has stopped")?;
+        self.ask(Ask::Switch { to, done }, answer).await
+    }
+
+    /// What the filter has counted so far, in all Envoys that run.
+    pub(crate) async fn counters(&self) -> Result<Counters> {
+        let (counted, answer) = oneshot::channel();
+        self.ask(Ask::Count { counted }, answer).await
+    }
+
+    async fn ask<T>(&self, ask: Ask, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
+        self.ask.send(ask).await.ok().context("the mesh has stopped")?;
         answer.await.context("the mesh has stopped")?
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod call;
 pub mod control;
+mod counters;
 pub mod graph;
 pub mod load;
 mod parents;

@@ -2,7 +2,8 @@
 
 use crate::{
     call::Event,
-    control::{Control, Routes, Switch, Switches},
+    control::{Ask, Control, Routes, Switches},
+    counters::Counters,
 };
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
@@ -160,13 +161,9 @@ impl Stage {
         F: FnOnce(Control) -> E,
         E: Future<Output = ()>,
     {
-        let (switch, mut asked) = mpsc::channel(8);
-        let control = Control::new(
-            self.mesh.gateway(),
-            self.switches.subscribe(),
-            switch,
-            self.events.clone(),
-        );
+        let (ask, mut asked) = mpsc::channel(8);
+        let control =
+            Control::new(self.mesh.gateway(), self.switches.subscribe(), ask, self.events.clone());
         let mut end = std::pin::pin!(act(control));
         let ended = self.mesh.ended();
         let mut ended = std::pin::pin!(ended);
@@ -174,10 +171,11 @@ impl Stage {
             tokio::select! {
                 () = &mut end => break Ok(()),
                 ended = &mut ended => break Err(ended),
-                Some(Switch { to, done }) = asked.recv() => {
-                    // Whoever asked may have gone.
-                    let _ = done.send(self.set(to).await);
-                }
+                // Whoever asked may have gone.
+                Some(asked) = asked.recv() => match asked {
+                    Ask::Switch { to, done } => drop(done.send(self.set(to).await)),
+                    Ask::Count { counted } => drop(counted.send(Counters::scrape(&self).await)),
+                },
             }
         };
         self.stop().await;

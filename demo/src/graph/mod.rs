@@ -2,6 +2,7 @@
 //!
 //! - [`releases`]: which workloads make up a release, and so when a call has crossed
 //! - [`tally`]: the counts
+//! - [`witness`]: what the filter counted, next to that
 //! - [`traffic`]: the mix of requests that the page's button sends
 //! - [`server`]: the page, its event stream and its buttons
 
@@ -9,6 +10,7 @@ mod releases;
 mod server;
 mod tally;
 mod traffic;
+mod witness;
 
 pub use releases::{Releases, Workload};
 pub use server::router;

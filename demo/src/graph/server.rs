@@ -4,6 +4,7 @@ use super::{
     releases::{Releases, Workload},
     tally::{Counts, Tally},
     traffic,
+    witness::{Says, Witness},
 };
 use crate::{
     control::{Control, Routes, Switches},
@@ -27,6 +28,8 @@ use tokio::{
 };
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 
+/// How often the filter's counters are read, while somebody looks at the page.
+const COUNTING: Duration = Duration::from_millis(500);
 /// How often a page is told, at most.
 const PERIOD: Duration = Duration::from_millis(150);
 const MOST_REQUESTS: usize = 1_000;
@@ -46,6 +49,8 @@ pub fn router(
     let desk = Desk {
         control: control.clone(),
         tally: Tally::new(releases, workloads),
+        filter: Witness::default(),
+        filter_says: Says::default(),
         applying: false,
         sending: None,
     };
@@ -169,6 +174,8 @@ async fn clear(State(graph): State<Graph>, Json(()): Json<()>) -> StatusCode {
 struct Desk {
     control: Control,
     tally: Tally,
+    filter: Witness,
+    filter_says: Says,
     applying: bool,
     sending: Option<Sending>,
 }
@@ -194,6 +201,7 @@ struct Page<'a> {
     switches: Switches,
     applying: bool,
     sending: Option<Sending>,
+    filter: &'a Says,
     #[serde(flatten)]
     counts: Counts<'a>,
 }
@@ -205,6 +213,9 @@ impl Desk {
         let mut in_force = *switches.borrow_and_update();
         let mut period = interval(PERIOD);
         period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut counting = interval(COUNTING);
+        counting.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.restart_filter().await;
         let mut stale = true;
         loop {
             tokio::select! {
@@ -219,11 +230,20 @@ impl Desk {
                     }
                     self.tally.switched(in_force);
                     in_force = *switches.borrow_and_update();
+                    self.restart_filter().await;
                 }
                 news = news.recv() => match news {
-                    Some(news) => self.hear(news),
+                    Some(news) => self.hear(news).await,
                     None => return,
                 },
+                // While a switch is applied the mesh has no time to answer.
+                _ = counting.tick(), if !self.applying && publish.receiver_count() > 1 => {
+                    let says = self.ask_filter(in_force).await;
+                    if says == self.filter_says {
+                        continue;
+                    }
+                    self.filter_says = says;
+                }
                 _ = period.tick(), if stale => {
                     publish.send_replace(self.page(in_force));
                     stale = false;
@@ -234,7 +254,7 @@ impl Desk {
         }
     }
 
-    fn hear(&mut self, news: News) {
+    async fn hear(&mut self, news: News) {
         match news {
             News::Applying(applying) => self.applying = applying,
             News::Sending(sending) => self.sending = sending,
@@ -246,7 +266,26 @@ impl Desk {
                     sending.sent = sent;
                 }
             }
-            News::Clear => self.tally.clear(),
+            News::Clear => {
+                self.tally.clear();
+                self.restart_filter().await;
+            }
+        }
+    }
+
+    async fn restart_filter(&mut self) {
+        // What cannot be read now begins at nothing; the page then says that the two differ.
+        self.filter.restart(self.control.counters().await.unwrap_or_default());
+        self.filter_says = Says::Later;
+    }
+
+    async fn ask_filter(&mut self, switches: Switches) -> Says {
+        if !switches.filter || switches.routes == Routes::Original {
+            return Says::Nothing;
+        }
+        match self.control.counters().await {
+            Ok(counters) => self.filter.hear(counters, &self.tally),
+            Err(_) => Says::Later,
         }
     }
 
@@ -256,6 +295,7 @@ impl Desk {
             switches,
             applying: self.applying,
             sending: self.sending,
+            filter: &self.filter_says,
             counts: self.tally.counts(),
         };
         serde_json::to_string(&page).expect("a page has nothing but text keys").into()

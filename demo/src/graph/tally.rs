@@ -196,6 +196,25 @@ impl Tally {
         self.clear();
     }
 
+    /// How often any process has served a request.
+    pub(super) fn served(&self) -> u64 {
+        self.served.values().sum()
+    }
+
+    pub(super) fn crossed(&self) -> u64 {
+        self.totals.crossed
+    }
+
+    /// How many calls of each workload's were part of a request on a track, by what was served.
+    pub(super) fn arrivals(&self) -> BTreeMap<&Workload, u64> {
+        let mut arrivals = BTreeMap::new();
+        for (line, count) in self.calls.iter().filter(|(line, _)| line.release != Release::Baseline)
+        {
+            *arrivals.entry(&line.to).or_default() += count;
+        }
+        arrivals
+    }
+
     pub(super) fn counts(&self) -> Counts<'_> {
         let workloads = self.served.iter().map(|(workload, served)| Node {
             name: workload.to_string(),

@@ -80,7 +80,7 @@ async fn at_rest(stage: &Stage) -> BTreeMap<String, u64> {
     let pods = stage.mesh().pods().iter();
     pods.filter_map(|pod| {
         let size = pod.envoy()?.process().resident_memory()?;
-        Some((super::counters::deployment(pod.name()).to_owned(), size))
+        Some((crate::counters::deployment(pod.name()).to_owned(), size))
     })
     .collect()
 }

@@ -1,13 +1,13 @@
 //! `make soak`: very many requests through the mesh, while it is updated, killed and drained; every answer is checked
 //! against what the applications saw, and the filter's counters against the answers.
 
-mod counters;
 mod expected;
 mod memory;
 mod verdict;
 
 use crate::{
     control::{Routes, Switches},
+    counters::{self, Counters},
     graph::Releases,
     load::{self, Answer},
     stage::{Project, Setup, Stage},
@@ -15,7 +15,6 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use counters::Counters;
 use hyper::Uri;
 use indicatif::{ProgressBar, ProgressStyle};
 use mesh::envoy;

@@ -1,8 +1,9 @@
 //! Whether what came out is what should have.
 
-use super::{Report, counters::Counters, expected};
+use super::{Report, expected};
 use crate::{
     call::{Call, Served},
+    counters::Counters,
     graph::{Releases, Workload},
     load::Answer,
     weather::Forward,

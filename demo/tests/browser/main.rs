@@ -6,7 +6,7 @@
 mod demo;
 mod driver;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use demo::Demo;
 use driver::{Browser, Driver, Installed, Screen};
 use std::{env, path::PathBuf, process::ExitCode};
@@ -194,6 +194,7 @@ async fn graph(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     ] {
         says(browser, words).await?;
     }
+    counted(browser, "The filter's counters say the same: 80 calls on a track, 0 crossed.").await?;
     album.keep(browser, "graph.png").await?;
     seen("the graph counts every call, and none crossed");
 
@@ -207,6 +208,7 @@ async fn graph(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
         let colour = browser.style(what, property).await?;
         ensure!(hue(&colour)? == "red", "{what} is {colour}");
     }
+    counted(browser, "There is no filter that could count, too.").await?;
     album.keep(browser, "graph-without-filter.png").await?;
     seen("with the filter switched off a crossed call is red");
 
@@ -267,6 +269,14 @@ async fn says(browser: &Browser, words: &str) -> Result<()> {
         .await?;
     ensure!(lines.iter().any(|line| line == words), "{words:?} is not among {lines:?}");
     Ok(())
+}
+
+/// What the filter's own counters say in the end.
+async fn counted(browser: &Browser, says: &str) -> Result<()> {
+    let is_told = format!("document.querySelector('#filter').textContent === {says:?}");
+    let told = browser.until(&is_told).await;
+    let found = browser.text("#filter").await?;
+    told.with_context(|| format!("the filter says: {found}"))
 }
 
 async fn calls(browser: &Browser, expected: &[(&str, &str, &str, u64)]) -> Result<()> {

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts by deployment and counter (`arrivals v2 match`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     counts: BTreeMap<(String, String), u64>,
     /// Deployments that have been counted already, since their Envoys began anew.
     forgotten: BTreeSet<&'static str>,
 }
 
 impl Counters {
-    pub(super) async fn scrape(stage: &Stage) -> Result<Self> {
+    pub(crate) async fn scrape(stage: &Stage) -> Result<Self> {
         let mut all = Self::default();
         for pod in stage.mesh().pods() {
             all.add(&Self::of_pod(pod).await?);
@@ -22,7 +22,7 @@ impl Counters {
         Ok(all)
     }
 
-    pub(super) async fn of_pod(pod: &Pod) -> Result<Self> {
+    pub(crate) async fn of_pod(pod: &Pod) -> Result<Self> {
         let envoy = pod.envoy().with_context(|| format!("{} has no Envoy", pod.name()))?;
         let mut counters = Self::default();
         for (name, value) in envoy.admin().stats(r"release_track\.").await? {
@@ -33,31 +33,36 @@ impl Counters {
         Ok(counters)
     }
 
-    pub(super) fn count(&mut self, deployment: &str, counter: String, by: u64) {
+    /// Deployment, counter, count.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.counts.iter().map(|((deployment, name), count)| (&**deployment, &**name, *count))
+    }
+
+    pub(crate) fn count(&mut self, deployment: &str, counter: String, by: u64) {
         if by > 0 {
             *self.counts.entry((deployment.to_owned(), counter)).or_default() += by;
         }
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for ((deployment, counter), count) in &other.counts {
             self.count(deployment, counter.clone(), *count);
         }
     }
 
-    pub(super) fn forget(&mut self, deployment: &'static str) {
+    pub(crate) fn forget(&mut self, deployment: &'static str) {
         self.forgotten.insert(deployment);
     }
 
-    pub(super) fn forgotten(&self) -> &BTreeSet<&'static str> {
+    pub(crate) fn forgotten(&self) -> &BTreeSet<&'static str> {
         &self.forgotten
     }
 
-    pub(super) fn without(&self, deployments: &BTreeSet<&'static str>) -> Self {
+    pub(crate) fn without(&self, deployments: &BTreeSet<&'static str>) -> Self {
         self.filtered(|name| !deployments.contains(name))
     }
 
-    pub(super) fn of(&self, deployment: &str) -> Self {
+    pub(crate) fn of(&self, deployment: &str) -> Self {
         self.filtered(|name| name == deployment)
     }
 
@@ -70,7 +75,7 @@ impl Counters {
     }
 
     /// What has been counted since.
-    pub(super) fn since(&self, before: &Self) -> Self {
+    pub(crate) fn since(&self, before: &Self) -> Self {
         let mut since = self.clone();
         for (key, count) in &mut since.counts {
             *count = count.saturating_sub(before.counts.get(key).copied().unwrap_or_default());
@@ -80,7 +85,7 @@ impl Counters {
     }
 
     /// Where `counted` is not what is expected, in words.
-    pub(super) fn differences(&self, counted: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, counted: &Self) -> Vec<String> {
         let keys: BTreeSet<_> = self.counts.keys().chain(counted.counts.keys()).collect();
         let of = |counters: &Self, key| counters.counts.get(key).copied().unwrap_or_default();
         keys.into_iter()
@@ -93,14 +98,14 @@ impl Counters {
     }
 
     /// How much less than expected a deployment has counted; what it counted beyond that is no comfort.
-    pub(super) fn missing(&self, counted: &Self, deployment: &str) -> u64 {
+    pub(crate) fn missing(&self, counted: &Self, deployment: &str) -> u64 {
         let (expected, counted) = (self.of(deployment), counted.of(deployment));
         expected.since(&counted).counts.values().sum()
     }
 }
 
 /// `forecast-v2-1` is a pod of `forecast-v2`; a gateway is its own.
-pub(super) fn deployment(pod: &str) -> &str {
+pub(crate) fn deployment(pod: &str) -> &str {
     match pod.rsplit_once('-') {
         Some((deployment, number)) if number.bytes().all(|b| b.is_ascii_digit()) => deployment,
         _ => pod,
