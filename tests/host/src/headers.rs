@@ -39,6 +39,20 @@ impl HeaderMap {
         map
     }
 
+    /// A request's headers as Envoy keeps the lines that a client sends.
+    pub fn of_request<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        lines: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        Self::from_lines(Kind::Request, lines)
+    }
+
+    /// A response's headers as Envoy keeps the lines that an upstream sends.
+    pub fn of_response<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        lines: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        Self::from_lines(Kind::Response, lines)
+    }
+
     /// The first value of a header, or `None` where it is absent.
     #[must_use]
     pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {

@@ -18,12 +18,15 @@ pub enum Status {
     InternalFailure = 10,
     BrokenConnection = 11,
     Unimplemented = 12,
+    /// No status of the ABI: what a host of another version may answer. This one
+    /// does so only where it is asked to ([`crate::Vm::inject`]).
+    Unlisted = u32::MAX,
 }
 
 impl Status {
     /// Every status but `Ok`: what a hostcall can be made to answer instead of
     /// doing its work ([`crate::Vm::inject`]).
-    pub const FAILURES: [Self; 12] = [
+    pub const FAILURES: [Self; 13] = [
         Self::NotFound,
         Self::BadArgument,
         Self::SerializationFailure,
@@ -36,5 +39,6 @@ impl Status {
         Self::InternalFailure,
         Self::BrokenConnection,
         Self::Unimplemented,
+        Self::Unlisted,
     ];
 }

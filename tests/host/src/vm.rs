@@ -26,6 +26,8 @@ pub struct VmConfig {
     pub configuration: Vec<u8>,
     /// A callback that uses more fuel traps, so that an endless loop ends.
     pub fuel_limit: u64,
+    /// A configuration is tried in a VM of its own first, as in Envoy.
+    pub trial: bool,
 }
 
 impl Default for VmConfig {
@@ -35,6 +37,7 @@ impl Default for VmConfig {
             environment: Vec::new(),
             configuration: Vec::new(),
             fuel_limit: 10_000_000_000,
+            trial: true,
         }
     }
 }
@@ -401,7 +404,8 @@ impl Vm {
     /// As in Envoy, the configuration is tried first in a VM of its own, which
     /// is thrown away: what a guest refuses or traps on never reaches this one.
     /// What the guest does to the process is therefore done twice. The journal
-    /// and [`Vm::inject`] leave the trial alone.
+    /// and [`Vm::inject`] leave the trial alone; [`VmConfig::trial`] does without
+    /// it.
     ///
     /// # Errors
     /// [`Error::Refused`] if the guest says no; [`Error::Trap`] if it traps, or
@@ -427,8 +431,10 @@ impl Vm {
             worker.alive()?;
             worker.state().config.clone()
         };
-        let trial = Self::start(self.host.clone(), &self.module, config)?;
-        trial.lock().configure(name, root_id, configuration)?;
+        if config.trial {
+            let trial = Self::start(self.host.clone(), &self.module, config)?;
+            trial.lock().configure(name, root_id, configuration)?;
+        }
         let root = self.lock().configure(name, root_id, configuration)?;
         Ok(Plugin { vm: self.clone(), root })
     }

@@ -1,0 +1,390 @@
+//! Each hostcall of each case fails with each status, one at a time.
+//!
+//! Whatever the proxy answers, the filter never traps, and the request goes on: to the upstream,
+//! or to the client with the 421 that `isolation: enforce` asks for. WASI and the allocation of
+//! memory never fail here.
+
+use crate::{module, say};
+use cases::{Act, Bindings, Case, Step};
+use proxy_wasm_test_host::{
+    Call, Callback, Error, Host, Outcome, Plugin, Status, Stream, Vm, VmConfig,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Headers that the filter may write, whatever the configuration. `header` names one more.
+const OURS: [&str; 8] = [
+    "x-release-track",
+    "baggage",
+    "x-request-id",
+    "cookie",
+    ":path",
+    "set-cookie",
+    "cache-control",
+    "vary",
+];
+
+#[test]
+fn a_request_survives_every_status_of_every_call() {
+    let tried = AtomicUsize::new(0);
+    let cases = cases::load(cases::FOLDER).unwrap();
+    let wrong = each(&cases, |case| {
+        let Act::Requests(steps) = &case.act else { return Vec::new() };
+        let mut wrong = Vec::new();
+        for step in 0..steps.len() {
+            let faults = Faults::new(case, steps, step);
+            wrong.extend(faults.run());
+            tried.fetch_add(faults.tried.get(), Ordering::Relaxed);
+        }
+        wrong
+    });
+    say(&format!("{} faults of hostcalls tried in requests and answers", tried.into_inner()));
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_configuration_survives_every_status_of_every_call() {
+    let tried = AtomicUsize::new(0);
+    let mut seen = BTreeSet::new();
+    let mut cases = cases::load(cases::FOLDER).unwrap();
+    cases.retain(|case| seen.insert((case.config.clone(), case.environment.clone())));
+    let wrong = each(&cases, |case| configure_with_faults(case, &tried));
+    say(&format!("{} faults of hostcalls tried in configurations", tried.into_inner()));
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What is wrong, over all cases, on all processors.
+fn each(cases: &[Case], check: impl Fn(&Case) -> Vec<String> + Sync) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let lines = check(case).into_iter();
+                    let lines = lines.map(|line| format!("{}: {}: {line}", case.file, case.name));
+                    wrong.lock().unwrap().extend(lines);
+                }
+            });
+        }
+    });
+    wrong.into_inner().unwrap()
+}
+
+// === A proxy for a case ===
+
+/// A VM of a process of its own, for a case.
+fn start(case: &Case) -> Vm {
+    let host = Host::new();
+    host.set_time(Duration::from_millis(case.now_ms));
+    host.set_node(&case.node.id, case.node.labels.iter().map(|(n, v)| (&**n, &**v)));
+    let environment = case.environment.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+    // A trial would make the buckets of remembered ids, and the calls that make them are tried too.
+    let config = VmConfig { environment, trial: false, ..VmConfig::default() };
+    host.vm_with(module(), config).unwrap()
+}
+
+/// The case's configuration with few buckets for remembered ids, if it does not say how many:
+/// thousands of calls that make one bucket each tell no more than three.
+fn config(case: &Case) -> String {
+    const BUCKETS: u32 = 3;
+    let Ok(mut config) = serde_json::from_str::<serde_json::Value>(&case.config) else {
+        return case.config.clone();
+    };
+    if let Some(config) = config.as_object_mut() {
+        let propagation = config.entry("propagation").or_insert_with(|| serde_json::json!({}));
+        if let Some(propagation) = propagation.as_object_mut() {
+            propagation.entry("slots").or_insert(BUCKETS.into());
+        }
+    }
+    config.to_string()
+}
+
+fn open(plugin: &Plugin, step: &Step) -> Stream {
+    plugin.vm().host().advance(Duration::from_millis(step.after_ms));
+    let mut stream = plugin.stream();
+    stream.set_property("xds.listener_direction", step.direction as i64);
+    stream.set_property("connection.mtls", step.mtls);
+    if let Some(cluster) = &step.cluster {
+        stream.set_property("xds.cluster_name", cluster.as_str());
+    }
+    stream
+}
+
+fn request(stream: &mut Stream, step: &Step) -> Outcome {
+    stream.request_headers(step.headers(&Bindings::default()), true)
+}
+
+fn answer(stream: &mut Stream, step: &Step) -> Outcome {
+    stream.response_headers(step.answer_headers(&Bindings::default()), true)
+}
+
+fn lines(headers: &proxy_wasm_test_host::HeaderMap) -> Headers {
+    headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
+}
+
+// === A request ===
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Request,
+    Answer,
+}
+
+/// What a request that nothing fails for makes of a step.
+struct Sound {
+    outcome: Outcome,
+    request: Headers,
+    answer: Headers,
+    calls: BTreeMap<Phase, Vec<Call>>,
+}
+
+/// One step of a case, and the faults tried there.
+struct Faults<'a> {
+    case: &'a Case,
+    config: String,
+    before: &'a [Step],
+    step: &'a Step,
+    sound: Sound,
+    /// It leaves something behind in the proxy or in the filter: the next one then makes other
+    /// calls, so that each fault needs a VM of its own.
+    leaves_traces: bool,
+    tried: std::cell::Cell<usize>,
+}
+
+impl<'a> Faults<'a> {
+    fn new(case: &'a Case, steps: &'a [Step], number: usize) -> Self {
+        let config = config(case);
+        let (before, step) = (&steps[..number], &steps[number]);
+        let plugin = prepare(case, &config, before);
+        let sound = sound(&plugin, step);
+        let leaves_traces = number > 0
+            || sound
+                .calls
+                .values()
+                .flatten()
+                .any(|call| matches!(call.name, "proxy_set_shared_data" | "proxy_log"));
+        Self { case, config, before, step, sound, leaves_traces, tried: 0.into() }
+    }
+
+    fn run(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut shared = prepare(self.case, &self.config, self.before);
+        for (phase, calls) in &self.sound.calls {
+            for (k, call) in calls.iter().enumerate() {
+                for status in Status::FAILURES {
+                    if self.leaves_traces || shared.vm().trap().is_some() {
+                        shared = prepare(self.case, &self.config, self.before);
+                    }
+                    self.tried.set(self.tried.get() + 1);
+                    let lines = self.fail(&shared, *phase, k, *call, status).into_iter();
+                    let of = format!("{phase:?}: call {k}, {}, answers {status:?}", call.name);
+                    wrong.extend(lines.map(|line| format!("{of}: {line}")));
+                }
+            }
+        }
+        if !self.leaves_traces && shared.vm().trap().is_none() {
+            let again = sound(&shared, self.step);
+            if (&again.outcome, &again.request, &again.answer)
+                != (&self.sound.outcome, &self.sound.request, &self.sound.answer)
+            {
+                wrong.push("after all the faults, a request is not what it was before".into());
+            }
+        }
+        wrong
+    }
+
+    /// What is wrong with a step of which one call fails.
+    fn fail(
+        &self,
+        plugin: &Plugin,
+        phase: Phase,
+        k: usize,
+        call: Call,
+        status: Status,
+    ) -> Vec<String> {
+        let vm = plugin.vm();
+        let mut wrong = Vec::new();
+        let mut stream = open(plugin, self.step);
+        if phase == Phase::Request {
+            vm.inject(k, status);
+        }
+        let outcome = request(&mut stream, self.step);
+        let mut hit = vm.end_injection();
+        let request = lines(&stream.request());
+        match (&outcome, &self.sound.outcome) {
+            (Outcome::Continue, _) => {}
+            (Outcome::Reply(reply), _) if reply.status == 421 && self.enforces() => {}
+            (outcome, _) => wrong.push(format!("the request does not go on: {outcome:?}")),
+        }
+        if outcome == Outcome::Continue {
+            if phase == Phase::Answer {
+                vm.inject(k, status);
+            }
+            let outcome = answer(&mut stream, self.step);
+            if phase == Phase::Answer {
+                hit = vm.end_injection();
+            }
+            if outcome != Outcome::Continue {
+                wrong.push(format!("the answer does not go on: {outcome:?}"));
+            }
+            let sent = HeaderLines::of_request(self.step);
+            wrong.extend(sent.changed("request", &request, self.header()));
+            let sent = HeaderLines::of_answer(self.step);
+            wrong.extend(sent.changed("answer", &lines(&stream.response()), self.header()));
+        }
+        stream.end();
+        if hit != Some(call.name) {
+            wrong.push(format!("expected that call to be made again, got {hit:?}"));
+        }
+        // What only counts or tells decides nothing.
+        if matches!(call.name, "proxy_increment_metric" | "proxy_log")
+            && (&outcome, &request) != (&self.sound.outcome, &self.sound.request)
+        {
+            wrong.push(format!("the request is another: {outcome:?}, {}", shown(&request)));
+        }
+        wrong.extend(vm.trap().map(|trap| trap.to_string()));
+        wrong
+    }
+
+    fn enforces(&self) -> bool {
+        self.config.contains(r#""isolation":"enforce""#)
+    }
+
+    /// The configured header.
+    fn header(&self) -> Option<String> {
+        let config: serde_json::Value = serde_json::from_str(&self.config).ok()?;
+        Some(config.get("header")?.as_str()?.to_ascii_lowercase())
+    }
+}
+
+/// A configured VM, after these steps.
+fn prepare(case: &Case, config: &str, before: &[Step]) -> Plugin {
+    let plugin = start(case).configure(config).unwrap();
+    for step in before {
+        sound(&plugin, step);
+    }
+    plugin
+}
+
+fn sound(plugin: &Plugin, step: &Step) -> Sound {
+    let vm = plugin.vm();
+    let mut stream = open(plugin, step);
+    vm.open_journal();
+    let outcome = request(&mut stream, step);
+    let request_calls: Vec<Call> = proxy_calls(vm);
+    let request = lines(&stream.request());
+    vm.open_journal();
+    if outcome == Outcome::Continue {
+        answer(&mut stream, step);
+    }
+    let calls = BTreeMap::from([(Phase::Request, request_calls), (Phase::Answer, proxy_calls(vm))]);
+    let answer = lines(&stream.response());
+    stream.end();
+    Sound { outcome, request, answer, calls }
+}
+
+/// Of the journal, without WASI's.
+fn proxy_calls(vm: &Vm) -> Vec<Call> {
+    vm.close_journal().calls().filter(|call| call.name.starts_with("proxy_")).collect()
+}
+
+/// The headers of a step as the proxy gets them.
+struct HeaderLines(Headers);
+
+impl HeaderLines {
+    fn of_request(step: &Step) -> Self {
+        let sent = step.headers(&Bindings::default());
+        Self(lines(&proxy_wasm_test_host::HeaderMap::of_request(sent)))
+    }
+
+    fn of_answer(step: &Step) -> Self {
+        let sent = step.answer_headers(&Bindings::default());
+        Self(lines(&proxy_wasm_test_host::HeaderMap::of_response(sent)))
+    }
+
+    /// What has changed of the headers that are not the filter's to write.
+    fn changed(&self, what: &str, now: &Headers, header: Option<String>) -> Option<String> {
+        let others = |headers: &Headers| -> Headers {
+            let mut others = headers.clone();
+            others.retain(|(name, _)| {
+                let known = |ours: &str| twin(name) == twin(ours.as_bytes());
+                !OURS.iter().any(|ours| known(ours))
+                    && !header.as_deref().is_some_and(known)
+                    // Twins of the ids are removed at an edge.
+                    && !name.contains(&b'_')
+            });
+            others
+        };
+        let (before, now) = (others(&self.0), others(now));
+        (before != now).then(|| format!("{what}: {} became {}", shown(&before), shown(&now)))
+    }
+}
+
+fn twin(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect()
+}
+
+fn shown(headers: &Headers) -> String {
+    let line = |(n, v): &(Vec<u8>, Vec<u8>)| format!("{}: {}", n.escape_ascii(), v.escape_ascii());
+    headers.iter().map(line).collect::<Vec<_>>().join(", ")
+}
+
+// === A configuration ===
+
+fn configure_with_faults(case: &Case, tried: &AtomicUsize) -> Vec<String> {
+    let config = config(case);
+    let vm = start(case);
+    vm.open_journal();
+    let accepted = vm.configure(&config).is_ok();
+    let calls: Vec<Call> = {
+        let journal = vm.close_journal();
+        journal.calls().filter(|call| call.name.starts_with("proxy_")).collect()
+    };
+    let mut wrong = Vec::new();
+    for (k, call) in calls.iter().enumerate() {
+        for status in Status::FAILURES {
+            tried.fetch_add(1, Ordering::Relaxed);
+            let vm = start(case);
+            vm.inject(k, status);
+            let configured = vm.configure(&config);
+            let mut problem = match vm.end_injection() {
+                hit if hit != Some(call.name) => Some(format!("that call was not made: {hit:?}")),
+                _ => None,
+            };
+            // A configuration that cannot be read is refused, and nothing else is.
+            let readable = call.name != "proxy_get_buffer_bytes";
+            match &configured {
+                Ok(plugin) if accepted && readable => problem = problem.or(send_all(case, plugin)),
+                Err(Error::Refused(Callback::Configure)) if !accepted || !readable => {}
+                Ok(_) => problem = Some("it is in force, and should not be".into()),
+                Err(error) => problem = Some(error.to_string()),
+            }
+            let of = format!("call {k}, {}, answers {status:?}", call.name);
+            wrong.extend(problem.map(|problem| format!("{of}: {problem}")));
+        }
+    }
+    wrong
+}
+
+/// What becomes of the case's first request under a configuration that came with a fault.
+fn send_all(case: &Case, plugin: &Plugin) -> Option<String> {
+    let Act::Requests(steps) = &case.act else { return None };
+    let step = steps.first()?;
+    let mut stream = open(plugin, step);
+    let outcome = request(&mut stream, step);
+    if outcome == Outcome::Continue {
+        answer(&mut stream, step);
+    }
+    stream.end();
+    let problem = match outcome {
+        Outcome::Continue => None,
+        Outcome::Reply(reply) if reply.status == 421 => None,
+        outcome => Some(format!("a request does not go on: {outcome:?}")),
+    };
+    plugin.vm().trap().map(|trap| trap.to_string()).or(problem)
+}
