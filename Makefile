@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build cli image push lint test test-envoys budget mutants istio-test envoy demo soak screenshots
+.PHONY: help build cli image push lint test fuzz test-envoys budget mutants istio-test envoy demo soak screenshots
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -18,6 +18,7 @@ ENVOYS ?= 1.36.4 1.37.0 1.38.3 1.39.3 $(ENVOY_VERSION)
 
 # Tools of ours, each in a folder of its own version.
 CARGO_DENY := .tools/cargo-deny-0.20.2/bin/cargo-deny
+CARGO_FUZZ := .tools/cargo-fuzz-0.13.2/bin/cargo-fuzz
 CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 
 help: ## Print the targets
@@ -60,6 +61,12 @@ lint: $(CARGO_DENY) ## Check the form, the warnings (native and wasm), and the l
 
 test: build $(ENVOY_READY) ## Run every test; the one in a browser needs chromium and chromium-driver
 	cargo test --locked --workspace --no-fail-fast
+
+SECONDS ?= 60
+TARGETS ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+
+fuzz: $(CARGO_FUZZ) ## Fuzz each of TARGETS (fuzz/targets) for SECONDS (60); installs the nightly that it needs
+	@fuzz/run.sh $(CARGO_FUZZ) $(SECONDS) $(TARGETS)
 
 test-envoys: build $(ENVOYS:%=.envoy/%/envoy/_bin/envoy) ## Run the cases and the story on other Envoys too: ENVOYS="1.36.4 1.37.0"
 	@failed=; for version in $(ENVOYS); do \

@@ -78,7 +78,8 @@ impl Node {
         let tracks = of(&|w| pod.is_of(&w.app) && *w.version == *pod.version);
         let listed = of(&|w| pod.is_of(&w.app));
         let dns_domain = fields.next().unwrap_or_default().to_owned();
-        let decides_inbound = config.edge.inbound.iter().any(|app| pod.is_of(app));
+        let listed_inbound = config.edge.inbound.iter().any(|app| pod.is_of(app));
+        let decides_inbound = kind == Kind::Sidecar && listed_inbound;
         Self { kind, pod, tracks, listed, dns_domain, decides_inbound, id }
     }
 

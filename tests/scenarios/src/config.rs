@@ -19,6 +19,15 @@ const BUCKETS: u32 = 3;
 
 pub(crate) fn arbitrary(u: &mut Unstructured<'_>) -> Result<String> {
     let mut config = object(u, schema::CONFIG)?;
+    if let Some(tracks) = config.get_mut("tracks").and_then(Value::as_array_mut) {
+        let mut names = Vec::new();
+        tracks.retain(|track| {
+            let name = track.get("name").cloned();
+            let is_new = !names.contains(&name);
+            names.push(name);
+            is_new
+        });
+    }
     let propagation = config.entry("propagation").or_insert_with(|| json!({}));
     if let Some(propagation) = propagation.as_object_mut() {
         propagation.entry("slots").or_insert(BUCKETS.into());
@@ -35,7 +44,8 @@ fn object(u: &mut Unstructured<'_>, fields: &[Field]) -> Result<Map<String, Valu
     let mut object = Map::new();
     for field in fields {
         let required = field.default.is_none();
-        let wanted = if required { !rarely(u)? } else { u.int_in_range(0..=2)? == 2 };
+        let least = if matches!(field.name, "match" | "workloads") { 1 } else { 2 };
+        let wanted = if required { !rarely(u)? } else { u.int_in_range(0..=2)? >= least };
         let taken = |group: &&[&str]| group.iter().any(|name| object.contains_key(*name));
         let group = group_of(field, fields);
         if !wanted || group.filter(taken).is_some() && !rarely(u)? {
@@ -66,7 +76,14 @@ fn value(u: &mut Unstructured<'_>, field: &str, shape: &Shape) -> Result<Value> 
         return Ok(u.choose(&[json!(null), json!(7), json!("?"), json!([]), json!({})])?.clone());
     }
     Ok(match shape {
-        Shape::Object(fields) => Value::Object(object(u, fields)?),
+        Shape::Object(fields) => {
+            let mut object = object(u, fields)?;
+            // A rule asks for something.
+            if field == "match" && object.is_empty() {
+                object.insert("method".into(), json!({"exact": "GET"}));
+            }
+            Value::Object(object)
+        }
         Shape::List(items) => {
             let least = u8::from(matches!(field, "tracks" | "match" | "keys"));
             let count = u.int_in_range(least..=3)?;
@@ -81,6 +98,7 @@ fn value(u: &mut Unstructured<'_>, field: &str, shape: &Shape) -> Result<Value> 
             Value::Object(map)
         }
         Shape::Text(_) => (*u.choose(words::texts(field))?).into(),
+        Shape::OneOf(texts) => (*u.choose(texts)?).into(),
         Shape::Bool => u.arbitrary::<bool>()?.into(),
         Shape::Integer(from, to) => u.int_in_range(*from..=(*to).min(*from + 7))?.into(),
         Shape::Percent => u.choose(&[json!(50), json!(2.5), json!(0), json!(33.33)])?.clone(),

@@ -62,12 +62,12 @@ pub const TRACES: [(&str, &str); 14] = [
     ("x-amzn-trace-id", "Root=1"),
 ];
 
-/// Values of cookies, headers, parameters and paths, and what rules compare them with.
+/// Values of cookies, headers, parameters and paths, and what rules compare them with. The last
+/// is empty.
 pub const VALUES: [&str; 10] =
-    ["tester", "beta", "a", "", "/", "/weather", "GET", "weather.example", "é", "x=y z"];
+    ["tester", "beta", "a", "/", "/weather", "GET", "weather.example", "é", "x=y z", ""];
 
-const PATTERNS: [&str; 8] =
-    ["tester|beta", "t.*", "", "(?i)TESTER", "[", "a+b?", r"/w[a-z]+", r"\d{1,3}"];
+const PATTERNS: [&str; 6] = ["tester|beta", "t.*", "(?i)TESTER", "a+b?", r"/w[a-z]+", r"\d{1,3}"];
 
 /// Names in maps.
 pub fn keys(field: &str) -> &'static [&'static str] {
@@ -83,10 +83,10 @@ pub fn keys(field: &str) -> &'static [&'static str] {
 pub fn texts(field: &str) -> &'static [&'static str] {
     match field {
         "name" => &TRACKS,
-        "header" => &["x-release-track", "x-track", "x_track", "X-User", "cookie"],
+        "header" => &["x-release-track", "x-track", "x_track", "X-User"],
         "edge" => &["gateway"],
         "inbound" | "workloads" => keys("workloads"),
-        "release" => &VERSIONS,
+        "release" => &VERSIONS[..3],
         "app" => &["app", "service"],
         "version" => &["version", "app"],
         "correlate" => &[
@@ -99,7 +99,7 @@ pub fn texts(field: &str) -> &'static [&'static str] {
             "x-amzn-trace-id",
             "X-Request-Id",
         ],
-        "ttl" | "over" => &["60s", "1ms", "5m", "2h", "0s"],
+        "ttl" | "over" => &["60s", "1ms", "5m", "2h"],
         "start" => &["2027-01-15T07:00:00Z", "2027-01-15T08:00:00.5+01:00", "2030-01-01T00:00:00z"],
         "orphans" => &["workload", "baseline"],
         "isolation" => &["enforce", "observe"],
@@ -111,6 +111,7 @@ pub fn texts(field: &str) -> &'static [&'static str] {
         "salt" => &["", "salt"],
         "meshDomains" => &["svc.cluster.local", "*.example.com", "example.com."],
         "regex" => &PATTERNS,
+        "prefix" => &VALUES[..9],
         _ => &VALUES,
     }
 }

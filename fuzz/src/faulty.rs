@@ -1,0 +1,89 @@
+//! A proxy of which one call fails.
+
+use release_track::header_map::HeaderMap;
+use release_track::host::{Host, Level, Status};
+use release_track::simulated::Simulated;
+
+/// A simulated proxy. The call after `calls_before` others answers `status` and does nothing.
+pub struct Faulty {
+    pub proxy: Simulated,
+    pub calls_before: u32,
+    pub status: u32,
+}
+
+impl Faulty {
+    fn call<T>(
+        &mut self,
+        call: impl FnOnce(&mut Simulated) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let fails = self.calls_before == 0;
+        self.calls_before = self.calls_before.wrapping_sub(1);
+        if fails { Err(Status(self.status)) } else { call(&mut self.proxy) }
+    }
+}
+
+impl Host for Faulty {
+    fn request_headers(&mut self) -> Result<HeaderMap, Status> {
+        self.call(Simulated::request_headers)
+    }
+
+    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.call(|proxy| proxy.set_request_header(name, value))
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
+        self.call(|proxy| proxy.remove_request_header(name))
+    }
+
+    fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
+        self.call(|proxy| proxy.property(path))
+    }
+
+    fn now_ms(&mut self) -> Result<u64, Status> {
+        self.call(Simulated::now_ms)
+    }
+
+    fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
+        self.call(|proxy| proxy.shared_data(key))
+    }
+
+    fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        self.call(|proxy| proxy.set_shared_data(key, value, cas))
+    }
+
+    fn define_counter(&mut self, name: &str) -> Result<u32, Status> {
+        self.call(|proxy| proxy.define_counter(name))
+    }
+
+    fn increment(&mut self, counter: u32) -> Result<(), Status> {
+        self.call(|proxy| proxy.increment(counter))
+    }
+
+    fn reply(&mut self, status: u32, body: &str) -> Result<(), Status> {
+        self.call(|proxy| proxy.reply(status, body))
+    }
+
+    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
+        self.call(Simulated::response_headers)
+    }
+
+    fn set_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.call(|proxy| proxy.set_response_header(name, value))
+    }
+
+    fn add_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.call(|proxy| proxy.add_response_header(name, value))
+    }
+
+    fn random(&mut self) -> Result<[u8; 16], Status> {
+        self.call(Simulated::random)
+    }
+
+    fn environment(&mut self, name: &str) -> Option<String> {
+        self.proxy.environment(name)
+    }
+
+    fn log(&mut self, level: Level, line: &str) {
+        self.proxy.log(level, line);
+    }
+}
