@@ -324,6 +324,27 @@ mod tests {
     }
 
     #[test]
+    fn writes_are_tried_again_against_others_but_not_for_ever() {
+        let tries = TRIES as u32;
+        for (rivals, known) in [(0, true), (1, true), (tries, true), (tries + 1, false)] {
+            let (mut host, memory) = new(4);
+            // The marker is written first, and has rivals of its own.
+            memory.remember(&mut host, id(1), "v3");
+            host.rivals = rivals;
+            memory.remember(&mut host, id(2), "v2");
+            assert_eq!(host.rivals, 0, "{rivals} rivals");
+            assert_eq!(recall(&mut host, &memory, 2).is_some(), known, "{rivals} rivals");
+        }
+        for (rivals, live) in [(1, true), (tries - 1, true), (tries, false)] {
+            let (mut host, memory) = new(4);
+            host.rivals = rivals;
+            let soon = host.now_ms + 1;
+            memory.mark(&mut host, soon);
+            assert_eq!(memory.is_live(&mut host), live, "{rivals} rivals");
+        }
+    }
+
+    #[test]
     fn the_keys_are_fixed_when_it_is_made() {
         let (mut host, memory) = new(12);
         let keys: Vec<_> = host.shared.keys().map(|k| k.escape_ascii().to_string()).collect();

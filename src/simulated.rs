@@ -22,6 +22,8 @@ pub struct Simulated {
     pub now_ms: u64,
     /// Shared data by key: value, and how often it was written.
     pub shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    /// Before so many of the next writes of shared data another worker writes the same key.
+    pub rivals: u32,
     /// Counters in the order of their ids: name and value.
     pub counters: Vec<(String, u64)>,
     /// The last "random" number: they are counted from one.
@@ -114,6 +116,12 @@ impl Host for Simulated {
 
     fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
         self.called("set_shared_data");
+        if let (Some((_, current)), Some(rivals)) =
+            (self.shared.get_mut(key), self.rivals.checked_sub(1))
+        {
+            *current += 1;
+            self.rivals = rivals;
+        }
         match self.shared.get_mut(key) {
             Some((_, current)) if cas != 0 && cas != *current => return Err(Status::CAS_MISMATCH),
             Some(entry) => *entry = (value.to_vec(), entry.1 + 1),
