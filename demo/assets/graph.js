@@ -17,6 +17,7 @@ const BOX = { width: 132, height: 52 };
 
 let state = null;
 let asked = false; // for a switch that is not answered yet
+let sliding = false; // the slider is held, and shows what is not asked for yet
 const drawn = new Map(); // the count of each call when it was last drawn
 
 function style(release) {
@@ -215,6 +216,7 @@ function witness({ says, arrivals, crossed, differences }) {
 
 // The original routes do without the filter.
 const chosen = ({ filter, routes, forward }) => ({ filter: filter && routes !== "original" ? "on" : "off", routes, forward });
+const share = ({ share }) => (share ? `, share ${share} %` : "");
 
 function tell() {
   const { crossed, requests, failed, missed } = state;
@@ -244,7 +246,7 @@ function tell() {
   $("earlier").hidden = !state.earlier.length;
   $("earlier").querySelector("ul").replaceChildren(...state.earlier.map((run) => node(
     "li",
-    `filter ${chosen(run.switches).filter}, routes ${run.switches.routes}, forward ${run.switches.forward}: ` +
+    `filter ${chosen(run.switches).filter}, routes ${run.switches.routes}, forward ${run.switches.forward}${share(run.switches)}: ` +
       `${plural(run.requests, "request")}, crossed calls: ${run.crossed}`,
     run.crossed ? "crossed" : "",
   )));
@@ -258,9 +260,15 @@ function tell() {
 
   for (const fieldset of document.querySelectorAll("fieldset")) {
     const name = fieldset.dataset.switch;
-    for (const input of fieldset.querySelectorAll("input")) input.checked = input.value === chosen(state.switches)[name];
-    fieldset.disabled = asked || state.applying || sending !== null || (name === "filter" && state.switches.routes === "original");
+    for (const input of fieldset.querySelectorAll("[type=radio]")) input.checked = input.value === chosen(state.switches)[name];
+    const useless = { filter: state.switches.routes === "original", share: chosen(state.switches).filter === "off" }[name];
+    fieldset.disabled = asked || state.applying || sending !== null || useless;
   }
+  $("share").dataset.inForce = state.switches.share;
+  if (!sliding) $("share").value = state.switches.share;
+  $("share").nextElementSibling.value = `${$("share").value} %`;
+  $("withdraw").disabled = state.switches.share === 0;
+  $("released").textContent = state.tracks[0];
   $("original").hidden = state.switches.routes !== "original";
 }
 
@@ -271,6 +279,7 @@ async function post(path, body) {
     .catch(() => null);
   const text = answer ? await answer.text() : "The demo does not answer. Is it still running?";
   say(answer?.ok ? "" : text);
+  return answer?.ok;
 }
 
 function say(problem) {
@@ -280,13 +289,32 @@ function say(problem) {
 
 $("send").addEventListener("click", () => post("/traffic", { requests: 60 }));
 $("clear").addEventListener("click", () => post("/clear", null));
-$("switches").addEventListener("change", async ({ target }) => {
+async function choose(name, value) {
   asked = true;
   for (const fieldset of document.querySelectorAll("fieldset")) fieldset.disabled = true;
-  await post("/switch", { [target.name]: target.value });
+  const done = await post("/switch", { [name]: value });
   asked = false;
   tell();
+  return done;
+}
+
+// Whoever moves the share wants to see what becomes of it.
+async function release(percent) {
+  const focused = document.activeElement;
+  sliding = true;
+  $("share").value = percent;
+  if (await choose("share", percent)) await post("/traffic", { requests: 60 });
+  sliding = false;
+  focused.focus();
+}
+
+$("switches").addEventListener("change", ({ target }) => choose(target.name, target.value));
+$("share").addEventListener("change", ({ target }) => release(target.valueAsNumber));
+$("share").addEventListener("input", () => {
+  sliding = true;
+  $("share").nextElementSibling.value = `${$("share").value} %`;
 });
+$("withdraw").addEventListener("click", () => release(0));
 addEventListener("resize", draw);
 
 const events = new EventSource("/events");

@@ -1,6 +1,6 @@
 //! The handle on a running demo: its switches, and what its applications saw.
 
-use crate::{call::Event, counters::Counters, weather::Forward};
+use crate::{call::Event, counters::Counters, release::Percent, weather::Forward};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub struct Switches {
     pub filter: bool,
     pub routes: Routes,
     pub forward: Forward,
+    /// How many of everybody else follow the first track; only where there are preview links, and the filter.
+    pub share: Percent,
 }
 
 /// Something that a [`Control`] asks of the mesh.
@@ -88,6 +90,12 @@ impl Control {
     pub async fn set_forward(&self, forward: Forward) -> Result<()> {
         let now = *self.switches.borrow();
         self.set(Switches { forward, ..now }).await
+    }
+
+    /// As [`Control::set_filter`].
+    pub async fn set_share(&self, share: Percent) -> Result<()> {
+        let now = *self.switches.borrow();
+        self.set(Switches { share, ..now }).await
     }
 
     async fn set(&self, to: Switches) -> Result<()> {

@@ -4,6 +4,7 @@ use crate::{
     control::{Control, Routes, Switches},
     graph::{self, Releases, Workload},
     parents,
+    release::{Percent, PreviewKey},
     stage::{Project, Setup, Stage, name_of},
     weather::Forward,
 };
@@ -54,6 +55,7 @@ pub async fn run(options: Options) -> Result<()> {
     })?;
     let mut project = Project::here()?;
     project.overlays = options.with;
+    project.preview_key = Some(PreviewKey::random()?);
     let releases = Releases::new(&project.plugin_config()?);
     let setup = Setup {
         envoy: envoy::Options::new(envoy::find()?),
@@ -64,6 +66,7 @@ pub async fn run(options: Options) -> Result<()> {
             filter: options.filter == Filter::On,
             routes: options.routes,
             forward: options.forward,
+            share: Percent::NONE,
         },
     };
     let stage = tokio::select! {
@@ -103,7 +106,7 @@ fn workload(labels: &Labels) -> Option<Workload> {
 
 fn welcome(control: &Control, graph_port: u16) {
     let gateway = control.gateway();
-    let Switches { filter, routes, forward } = *control.switches().borrow();
+    let Switches { filter, routes, forward, .. } = *control.switches().borrow();
     let filter = if filter && routes == Routes::Story { "on" } else { "off" };
     println!(
         "The weather app:   http://{gateway}/    log in as `tester` for version 2\n\

@@ -4,6 +4,7 @@ use crate::{
     call::Event,
     control::{Ask, Control, Routes, Switches},
     counters::Counters,
+    release::{self, PreviewKey},
 };
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
@@ -36,6 +37,8 @@ pub struct Project {
     pub overlays: Vec<PathBuf>,
     /// The compiled filter.
     pub filter: PathBuf,
+    /// With it there are preview links and a share; without, the plugin is what its file says.
+    pub preview_key: Option<PreviewKey>,
 }
 
 impl Project {
@@ -53,6 +56,7 @@ impl Project {
             manifests: root.into(),
             overlays: Vec::new(),
             filter: root.join("dist/release-track.wasm"),
+            preview_key: None,
         })
     }
 
@@ -72,7 +76,7 @@ impl Project {
 
     /// As the files are now.
     pub fn config(&self, switches: &Switches) -> Result<Config> {
-        let manifests = match switches.routes {
+        let mut manifests = match switches.routes {
             Routes::Story => self.story()?,
             Routes::Original => {
                 Manifests::load([self.manifests.join("examples/weather/original")])?
@@ -83,7 +87,22 @@ impl Project {
             let path = self.filter.display();
             bail!("There is no filter at {path}: `make build` builds it.");
         }
+        if let (Some(key), Some(plugin)) = (&self.preview_key, manifests.wasm_plugins.first_mut()) {
+            release::overlay(&mut plugin.spec.plugin_config, key, switches.share);
+        }
         Ok(Config { manifests, filter: filter.then(|| self.filter.clone()) })
+    }
+
+    /// What the weather app needs to make preview links.
+    fn preview(&self) -> Result<Vec<(String, String)>> {
+        let Some(key) = &self.preview_key else { return Ok(Vec::new()) };
+        let manifests = self.story()?;
+        let plugin = manifests.wasm_plugins.first().context("wasmplugin has no WasmPlugin")?;
+        let track = release::track(&plugin.spec.plugin_config)?;
+        Ok(vec![
+            (release::PREVIEW_KEY.into(), key.hex().into()),
+            (release::PREVIEW_TRACK.into(), track.into()),
+        ])
     }
 }
 
@@ -102,10 +121,11 @@ impl Stage {
     pub async fn start(setup: Setup, progress: impl FnMut(&str, usize)) -> Result<Self> {
         let Setup { envoy, project, gateway_port, program, switches } = setup;
         let config = project.config(&switches)?;
-        let environment = vec![
+        let mut environment = vec![
             ("FORWARD".into(), name_of(switches.forward)),
             ("SWITCHABLE".into(), "true".into()),
         ];
+        environment.extend(project.preview()?);
         let app = App { program, environment };
         let settings = Settings { envoy, gateway_port, app };
         let (mesh, lines) = Mesh::start(settings, config, progress).await?;

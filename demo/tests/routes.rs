@@ -3,6 +3,7 @@
 use demo::{
     call::{Call, Served},
     control::{Routes, Switches},
+    release::Percent,
     stage::{Project, Setup, Stage},
     weather::Forward,
 };
@@ -68,8 +69,14 @@ async fn a_virtual_service_means_what_it_means_to_istio() {
         let copied = Command::new("cp").arg("-r").arg(from).arg(copy.path()).status().unwrap();
         assert!(copied.success());
     }
-    let project = Project { manifests: copy.path().into(), overlays: Vec::new(), filter };
-    let switches = Switches { filter: false, routes: Routes::Story, forward: Forward::Header };
+    let project =
+        Project { manifests: copy.path().into(), overlays: Vec::new(), filter, preview_key: None };
+    let switches = Switches {
+        filter: false,
+        routes: Routes::Story,
+        forward: Forward::Header,
+        share: Percent::NONE,
+    };
     let setup = Setup {
         envoy: envoy::Options::new(envoy::find().unwrap()),
         project,

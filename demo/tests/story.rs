@@ -3,6 +3,7 @@
 use demo::{
     control::{Routes, Switches},
     load::{self, Http, Report, VISITORS},
+    release::Percent,
     stage::{Project, Setup, Stage},
     weather::Forward,
 };
@@ -10,8 +11,12 @@ use mesh::envoy;
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use tempfile::TempDir;
 
-const STORY: Switches =
-    Switches { filter: true, routes: Routes::Story, forward: Forward::RequestId };
+const STORY: Switches = Switches {
+    filter: true,
+    routes: Routes::Story,
+    forward: Forward::RequestId,
+    share: Percent::NONE,
+};
 
 const REQUESTS: u64 = 2_000;
 
@@ -169,14 +174,14 @@ async fn a_bad_update_changes_nothing() {
 /// The project's manifests, to be changed.
 fn copy() -> (TempDir, Project) {
     let copy = tempfile::tempdir().unwrap();
-    let Project { manifests, filter, overlays } = project();
+    let Project { manifests, filter, overlays, preview_key } = project();
     for folder in ["examples", "wasmplugin"] {
         let from = manifests.join(folder);
         let copied = Command::new("cp").arg("-r").arg(from).arg(copy.path()).status().unwrap();
         assert!(copied.success());
     }
     let manifests = copy.path().into();
-    (copy, Project { manifests, overlays, filter })
+    (copy, Project { manifests, overlays, filter, preview_key })
 }
 
 fn everybody_is_served(

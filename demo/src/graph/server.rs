@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     control::{Control, Routes, Switches},
+    release::Percent,
     weather::Forward,
 };
 use axum::{
@@ -138,6 +139,7 @@ enum Switch {
     Filter(Filter),
     Routes(Routes),
     Forward(Forward),
+    Share(Percent),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -154,6 +156,7 @@ async fn switch(State(graph): State<Graph>, Json(switch): Json<Switch>) -> Respo
         Switch::Filter(filter) => graph.control.set_filter(filter == Filter::On).await,
         Switch::Routes(routes) => graph.control.set_routes(routes).await,
         Switch::Forward(forward) => graph.control.set_forward(forward).await,
+        Switch::Share(share) => graph.control.set_share(share).await,
     };
     let _ = graph.tell.send(News::Applying(false)).await;
     match done {

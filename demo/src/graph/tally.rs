@@ -371,7 +371,12 @@ mod tests {
 
     #[test]
     fn a_switch_starts_from_zero_and_remembers() {
-        let before = Switches { filter: true, routes: Routes::Story, forward: Forward::RequestId };
+        let before = Switches {
+            filter: true,
+            routes: Routes::Story,
+            forward: Forward::RequestId,
+            share: 30.try_into().unwrap(),
+        };
         let mut tally = tally();
         tally.switched(before);
         assert_eq!(state(&tally)["earlier"], json!([]), "nothing was counted");
@@ -385,7 +390,7 @@ mod tests {
         assert_eq!(
             state["earlier"],
             json!([{
-                "switches": {"filter": true, "routes": "story", "forward": "request-id"},
+                "switches": {"filter": true, "routes": "story", "forward": "request-id", "share": 30},
                 "requests": 1, "crossed": 1, "failed": 1, "missed": 3,
             }])
         );

@@ -22,18 +22,21 @@ const VISITORS: [&[(&str, &str)]; 6] = [
 const PAUSE: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sends so many requests to the gateway. Tells after each whether it was answered with 200.
+/// Sends so many requests to the gateway, each of a visitor with an identity of its own, the same ones each time.
+/// Tells after each whether it was answered with 200.
 pub(super) async fn send(gateway: SocketAddr, requests: usize, mut answered: impl FnMut(bool)) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let mut pending = JoinSet::new();
     let mut pace = interval(PAUSE);
-    for visitor in VISITORS.iter().cycle().take(requests) {
+    for (number, visitor) in VISITORS.iter().cycle().take(requests).enumerate() {
         pace.tick().await;
         let mut request =
             Request::get(format!("http://{gateway}/")).header(header::ACCEPT, "application/json");
         for (name, value) in *visitor {
             request = request.header(*name, *value);
         }
+        // HTTP/1.1 may have several lines of cookies.
+        let request = request.header(header::COOKIE, format!("release-track-id=visitor-{number}"));
         let request = request.body(Empty::new()).expect("constant headers");
         let answer = client.request(request);
         pending.spawn(tokio::time::timeout(PATIENCE, async {

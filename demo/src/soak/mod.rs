@@ -10,6 +10,7 @@ use crate::{
     counters::{self, Counters},
     graph::Releases,
     load::{self, Answer},
+    release::Percent,
     stage::{Project, Setup, Stage},
     weather::Forward,
 };
@@ -160,7 +161,8 @@ pub async fn soak(options: &Options) -> Result<Report> {
 async fn stage(project: Project, filter: bool) -> Result<Stage> {
     let mut envoy = envoy::Options::new(envoy::find()?);
     envoy.workers = 2;
-    let switches = Switches { filter, routes: Routes::Story, forward: MODES[0] };
+    let share = Percent::NONE;
+    let switches = Switches { filter, routes: Routes::Story, forward: MODES[0], share };
     let program = std::env::current_exe()?;
     let setup = Setup { envoy, project, gateway_port: None, program, switches };
     Stage::start(setup, |_, _| ()).await
@@ -187,7 +189,8 @@ struct Soak {
 impl Soak {
     /// An even share of the requests, with what the applications forward now.
     async fn mode(&mut self, turn: u64, forward: Forward) -> Result<Mode> {
-        let switches = Switches { filter: true, routes: Routes::Story, forward };
+        let share = Percent::NONE;
+        let switches = Switches { filter: true, routes: Routes::Story, forward, share };
         self.stage.set(switches).await?;
         self.update().await?;
         let modes = MODES.len() as u64;

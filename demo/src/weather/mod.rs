@@ -12,7 +12,9 @@ pub use forward::Forward;
 pub use page::{CONTENT_SECURITY_POLICY, Page};
 pub use server::serve;
 
+use crate::release::{PREVIEW_KEY, PREVIEW_TRACK};
 use clap::ValueEnum;
+use release_track::{token::Key, track::Name};
 use std::net::SocketAddr;
 
 /// Serves one workload of the weather app.
@@ -34,6 +36,20 @@ pub struct Options {
     /// Take lines `forward <what>` on standard input.
     #[arg(long, env = "SWITCHABLE")]
     pub switchable: bool,
+    /// Offer a preview link, signed with this key of 32 to 128 hex digits.
+    #[arg(long, env = PREVIEW_KEY, hide_env_values = true, value_parser = key, requires = "preview_track")]
+    pub preview_key: Option<Key>,
+    /// The track that it is for.
+    #[arg(long, env = PREVIEW_TRACK, value_parser = name)]
+    pub preview_track: Option<Name>,
+}
+
+fn key(text: &str) -> Result<Key, &'static str> {
+    Key::parse(text).ok_or("a key is 32 to 128 hex digits")
+}
+
+fn name(text: &str) -> Result<Name, &'static str> {
+    Name::parse(text).ok_or("a track's name is 1 to 63 letters, digits, or any of . _ -")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -11,6 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Page<'a> {
     /// The name in the cookie `user`.
     pub user: Option<&'a str>,
+    /// Leads to the next version, without an account.
+    pub preview: Option<&'a str>,
     /// The city that was asked for.
     pub city: &'a str,
     /// Who served it: the frontend and everything below.
@@ -22,9 +24,9 @@ pub struct Page<'a> {
     pub advertisement: Option<&'a str>,
 }
 
-/// Sent with the page: nothing but its own style and its own forms.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Sent with the page: nothing but its own style, script and forms.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; \
+     connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 impl Page<'_> {
     pub fn render(&self) -> String {
@@ -123,6 +125,7 @@ mod tests {
     fn html<'a>(served: &'a Served, change: impl FnOnce(&mut Page<'a>)) -> String {
         let mut page = Page {
             user: None,
+            preview: None,
             city: "Bergen",
             served,
             forecast: None,
@@ -151,6 +154,20 @@ mod tests {
     }
 
     #[test]
+    fn a_preview_is_offered_to_who_is_not_logged_in() {
+        let frontend = frontend("v1");
+        let offers = |change: &dyn Fn(&mut Page)| html(&frontend, change).contains("id=\"offer\"");
+        assert!(!offers(&|_| {}));
+        assert!(offers(&|page| page.preview = Some("/?release-track=x")));
+        assert!(!offers(&|page| {
+            page.preview = Some("/?release-track=x");
+            page.user = Some("alice");
+        }));
+        let evil = html(&frontend, |page| page.preview = Some("\"><script>"));
+        assert!(evil.contains("href=\"&#34;&#62;&#60;script&#62;\""));
+    }
+
+    #[test]
     fn what_did_not_arrive_is_left_out() {
         let frontend = frontend("v1");
         let nothing = html(&frontend, |_| {});
@@ -173,13 +190,14 @@ mod tests {
         let served = served(evil, evil, vec![]);
         let html = html(&served, |page| {
             page.user = Some(evil);
+            page.preview = Some(evil);
             page.city = evil;
             page.forecast = Some(&forecast);
             page.recommendation = Some(evil);
             page.advertisement = Some(evil);
         });
-        assert!(!html.contains("<script"));
-        // user, title and heading, recommendation, advertisement, service and version
+        assert_eq!(html.matches("<script").count(), 1, "its own");
+        // Not the link: who has an account needs none. user, title and heading, recommendation, advertisement, service and version
         assert_eq!(html.matches("&#60;script&#62;").count(), 7);
     }
 

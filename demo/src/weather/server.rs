@@ -5,7 +5,10 @@ use super::{
     calls::{Answer, Caller, Content},
     forecast::{self, Forecast},
 };
-use crate::call::{Event, Served};
+use crate::{
+    call::{Event, Served},
+    release,
+};
 use anyhow::{Context, Result};
 use axum::{
     Form, Json, Router,
@@ -15,6 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use clap::ValueEnum;
+use release_track::{token::Key, track::Name};
 use serde::Deserialize;
 use std::{
     io::Write,
@@ -37,11 +41,14 @@ pub async fn serve(options: Options) -> Result<()> {
         version: options.version,
         forward: now,
         caller: Caller::new(options.egress),
+        preview: options.preview_key.zip(options.preview_track),
         said: Mutex::new(std::io::stdout()),
     });
     let router = match options.service {
         Service::Frontend => Router::new()
             .route("/", get(front))
+            .route("/weather.js", get(script))
+            .route("/track", get(track))
             .route("/login", post(log_in))
             .route("/logout", post(log_out)),
         _ => Router::new().route("/", get(behind)),
@@ -86,6 +93,8 @@ struct App {
     version: String,
     forward: watch::Receiver<Forward>,
     caller: Caller,
+    /// What signs preview links, and the track that they are for.
+    preview: Option<(Key, Name)>,
     said: Mutex<std::io::Stdout>,
 }
 
@@ -175,8 +184,10 @@ async fn front(
     if accept.is_some_and(|accept| accept.contains("application/json")) {
         return Json(served).into_response();
     }
+    let preview = app.preview.as_ref().map(|(key, track)| release::link(key, track));
     let page = Page {
         user: user.as_deref(),
+        preview: preview.as_deref(),
         city: forecast::city(city),
         served: &served,
         forecast: content.forecast.as_ref(),
@@ -189,6 +200,16 @@ async fn front(
         (header::CACHE_CONTROL, "no-store"),
     ];
     (headers, Html(page.render())).into_response()
+}
+
+async fn script() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, include_str!("../../assets/weather.js"))
+}
+
+/// Nothing but the edge's own words, in the answer's header: a page cannot read the headers that it came with.
+async fn track() -> impl IntoResponse {
+    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")])
 }
 
 #[derive(Deserialize)]

@@ -46,7 +46,9 @@ async fn run(installed: Installed, screenshots: Option<PathBuf>) -> Result<()> {
 
     let browser = driver.open(Screen::Desktop).await?;
     page(&demo, &browser, &album).await?;
+    preview(&demo, &browser, &album).await?;
     graph(&demo, &browser, &album).await?;
+    share(&demo, &browser, &album).await?;
     browser.close().await?;
 
     let phone = driver.open(Screen::Phone).await?;
@@ -78,12 +80,15 @@ async fn page(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     browser.goto(&demo.page).await?;
     version_1(browser).await?;
     album.keep(browser, "page-v1.png").await?;
-    seen("before login: green button, no recommendation");
+    reason(browser, "none", "No track: the version for everybody.").await?;
+    seen("before login: green button, no recommendation, no track");
 
     log_in(browser, "tester").await?;
     version_2(browser).await?;
     album.keep(browser, "page-v2.png").await?;
-    seen("logged in as tester: blue button, recommendation");
+    reason(browser, "match", "Track v2: a rule names your account (match).").await?;
+    ensure!(!browser.has("#offer").await?, "a preview link for an account");
+    seen("logged in as tester: blue button, recommendation, a rule as the reason");
 
     browser.follow("#action").await?;
     version_2(browser).await?;
@@ -110,6 +115,45 @@ async fn page(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
 
     only_itself(browser).await?;
     seen("no request to anywhere else");
+    Ok(())
+}
+
+/// Why the page's own version was chosen, as its script says.
+async fn reason(browser: &Browser, reason: &str, words: &str) -> Result<()> {
+    browser
+        .until(&format!("document.querySelector('#track').dataset.reason === '{reason}'"))
+        .await?;
+    let line = browser.text("#track").await?;
+    ensure!(line == words, "the page says: {line}");
+    Ok(())
+}
+
+async fn preview(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
+    const PREVIEW: &str = "Track v2: you opened a preview link (preview).";
+    browser.set_cookies(&[]).await?;
+    browser.goto(&demo.page).await?;
+    version_1(browser).await?;
+    browser.follow("#offer a").await?;
+    version_2(browser).await?;
+    reason(browser, "preview", PREVIEW).await?;
+    album.keep(browser, "page-preview.png").await?;
+    browser.follow("#action").await?;
+    version_2(browser).await?;
+    reason(browser, "preview", PREVIEW).await?;
+    let offered: bool = browser.value("!document.querySelector('#offer').hidden").await?;
+    ensure!(!offered, "a link to the preview that is on already");
+    seen("the preview link leads to version 2, and the next page is it too");
+
+    browser.follow("#end a").await?;
+    version_1(browser).await?;
+    reason(browser, "none", "No track: the version for everybody.").await?;
+    browser.goto(&demo.page).await?;
+    version_1(browser).await?;
+    seen("the preview is ended, and stays so");
+
+    browser.goto(&format!("{}?release-track=v2.4102444800.forged", demo.page)).await?;
+    version_1(browser).await?;
+    seen("a forged link leads nowhere");
     Ok(())
 }
 
@@ -230,6 +274,74 @@ async fn graph(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     only_itself(browser).await
 }
 
+// === The share ===
+
+/// Moves the slider, which sends traffic, too.
+async fn share(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
+    browser.goto(&demo.graph).await?;
+    browser.until("document.querySelector('#released').textContent === 'v2'").await?;
+    // The middle.
+    browser.click("#share").await?;
+    share_is(browser, 50).await?;
+    let half = on_v2(browser).await?;
+    ensure!(20 < half && half < 60, "{half} of 60 on v2, of which 20 are the tester's");
+    crossed(browser, 0).await?;
+    album.keep(browser, "graph-share.png").await?;
+
+    const LEFT: &str = "\u{e012}";
+    browser.enter("#share", LEFT).await?;
+    share_is(browser, 45).await?;
+    let less = on_v2(browser).await?;
+    ensure!(20 <= less && less <= half, "{less} on v2 with 45 percent, {half} with 50");
+    crossed(browser, 0).await?;
+    seen("the graph follows the share, and nothing crosses");
+
+    const END: &str = "\u{e010}";
+    browser.enter("#share", END).await?;
+    share_is(browser, 100).await?;
+    ensure!(on_v2(browser).await? == 60, "not everybody is on v2 with 100 percent");
+    crossed(browser, 0).await?;
+    browser.goto(&demo.page).await?;
+    version_2(browser).await?;
+    let first = "Track v2: you are among the visitors who get it first (share).";
+    reason(browser, "share", first).await?;
+    seen("with 100 percent everybody is on version 2, a new visitor too");
+
+    browser.goto(&demo.graph).await?;
+    browser.until("!document.querySelector('#withdraw').disabled").await?;
+    browser.click("#withdraw").await?;
+    share_is(browser, 0).await?;
+    ensure!(on_v2(browser).await? == 20, "not only the tester is on v2 with 0 percent");
+    browser.goto(&demo.page).await?;
+    version_1(browser).await?;
+    reason(browser, "none", "No track: the version for everybody.").await?;
+    seen("withdrawn at zero at once");
+    Ok(())
+}
+
+async fn share_is(browser: &Browser, percent: u8) -> Result<()> {
+    browser
+        .until(&format!(
+            "document.querySelector('output').value === '{percent} %' && \
+             document.querySelector('#share').dataset.inForce === '{percent}' && \
+             !document.querySelector('fieldset[data-switch=share]').disabled && \
+             document.querySelector('#summary').textContent.startsWith('60 requests. ') && \
+             !document.querySelector('#send').disabled && !document.querySelector('#graph circle')"
+        ))
+        .await
+}
+
+/// Requests that the gateway sent to frontend v2.
+async fn on_v2(browser: &Browser) -> Result<u64> {
+    browser
+        .value(
+            "[...document.querySelectorAll('#graph .call[data-from=gateway]')]\
+             .filter(({ dataset }) => dataset.to === 'frontend v2')\
+             .reduce((sum, { dataset }) => sum + Number(dataset.count), 0)",
+        )
+        .await
+}
+
 async fn clear(browser: &Browser) -> Result<()> {
     browser.click("#clear").await?;
     browser.until("document.querySelector('#verdict').className === 'idle'").await
@@ -251,7 +363,7 @@ async fn switch(browser: &Browser, name: &str, to: &str) -> Result<()> {
     browser
         .until(&format!(
             "document.querySelector('{input}').checked && \
-             ![...document.querySelectorAll('fieldset')].some((set) => set.disabled && set.dataset.switch !== 'filter') && \
+             ![...document.querySelectorAll('fieldset')].some((set) => set.disabled && !['filter', 'share'].includes(set.dataset.switch)) && \
              document.querySelector('#verdict').className === 'idle'"
         ))
         .await
