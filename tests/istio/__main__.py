@@ -1,15 +1,18 @@
 """A real Istio on this machine, and the checks that release-track does there what its documents say.
 
-python3 tests/istio parts   builds and installs what the mesh is made of, once
-python3 tests/istio         runs the checks; CHECKS, names as printed, limits them
+python3 tests/istio parts         builds and installs what the mesh is made of, once
+python3 tests/istio               runs the checks; CHECKS, names as printed, limits them
+python3 tests/istio interrupted   checks that Ctrl-C leaves nothing behind
 """
 
 import os
+import signal
 import sys
 import time
 import traceback
 from pathlib import Path
 
+import interrupted
 import machine
 import parts
 
@@ -25,7 +28,14 @@ def main():
         folder = parts.build()
     except parts.PartError as error:
         sys.exit(f"make istio-test {error}.")
-    if sys.argv[1:] != ["parts"]:
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    if sys.argv[1:] == ["interrupted"]:
+        print(f"interrupted: {interrupted.__doc__}", flush=True)
+        if fault := interrupted.check():
+            sys.exit(f"FAILED: {fault}\n1 failed")
+        print("1 passed")
+    elif sys.argv[1:] != ["parts"]:
         machine.enter(LOGS)
         sys.exit(run(folder))
 
@@ -41,13 +51,21 @@ def run(folder):
         failures.bad_first_configuration,
         failures.missing_image,
         story.wasm_plugin,
+        metrics.unlabelled,
         metrics.labelled,
+        metrics.nothing_forwarded,
         failures.bad_update,
         failures.missing_update,
+        failures.wrong_namespace,
+        failures.missing_route,
+        failures.missing_subset,
+        failures.no_endpoints,
         changes.upgrade,
         changes.track,
         story.traffic_extension,
         story.permissive,
+        story.gateway_api,
+        story.second_application,
         story.removed,
     ]
     began = time.monotonic()

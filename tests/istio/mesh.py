@@ -1,9 +1,11 @@
 """The mesh: a cluster, Istio as its own installer renders it, and a node to run it on."""
 
+import re
+import textwrap
 from pathlib import Path
 
 from cluster import Cluster
-from machine import run
+from machine import STATE, run
 from node import Node
 from pod import Image
 
@@ -32,11 +34,29 @@ class Mesh:
         self.cluster = Cluster(programs)
         self.node = Node(self.cluster, images)
         self.cluster.create("/api/v1/namespaces", {"metadata": {"name": "istio-system"}})
-        istio = self.istioctl("manifest", "generate", "-f", HERE / "installation.yaml")
+        istio = self._manifests()
         for manifests in (["-f", parts / "gateway-api"], ["-f", "-"]):
             self.cluster.kubectl("apply", "--server-side", *manifests, input=istio)
         self.node.sync()
 
+    def _manifests(self, *more):
+        files = (argument for file in (HERE / "installation.yaml", *more) for argument in ("-f", file))
+        return self.istioctl("manifest", "generate", *files)
+
+    def configure(self, settings):
+        """Change the mesh's configuration as an installation with more settings (YAML) does."""
+        overlay = STATE / "overlay.yaml"
+        overlay.write_text("apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n" + textwrap.indent(settings, "  "))
+        for manifest in self._manifests(overlay).split("\n---\n"):
+            if re.search("^kind: ConfigMap$", manifest, re.M) and re.search("^  name: istio$", manifest, re.M):
+                self.cluster.kubectl("apply", "--server-side", "-f", "-", input=manifest)
+        for pod in self.node.pods.values():
+            pod.refresh()
+
     def istioctl(self, *arguments, input=None):
         """What istioctl prints; Stopped if it fails."""
         return run(self._istioctl, f"--kubeconfig={self.cluster.kubeconfig}", *arguments, input=input)
+
+    def analyze(self, manifests):
+        """Stopped if `istioctl analyze` has anything to say of manifests (text), as if applied to this cluster."""
+        self.istioctl("analyze", "--all-namespaces", "--color=false", "--failure-threshold=Info", "-", input=manifests)

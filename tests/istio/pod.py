@@ -117,6 +117,14 @@ class Pod:
         machine.stop(self._log("pause"))
         self._cluster.delete(self._path)
 
+    def refresh(self):
+        """Bring its mounted ConfigMaps up to date."""
+        volumes = {volume["name"]: volume for volume in self._spec.get("volumes", []) if "configMap" in volume}
+        for container in self._all:
+            for mount in container.get("volumeMounts", []):
+                if mount["name"] in volumes:
+                    self._provide_volume(volumes[mount["name"]], self._inside(mount["mountPath"]))
+
     def tell(self, container, line):
         """A line on the standard input of a container that logs it once it has obeyed."""
         process = self._containers[container]
@@ -237,6 +245,8 @@ class Pod:
             f"route add default via {BRIDGE}",
         ):
             run("nsenter", f"--net={self._network}", "ip", *command.split())
+        for sysctl in self._spec.get("securityContext", {}).get("sysctls", []):
+            run("nsenter", f"--net={self._network}", "tee", f"/proc/sys/{sysctl['name'].replace('.', '/')}", input=sysctl["value"])
 
     def _image(self, container):
         return self._images[container["image"].split("/")[-1].split("@")[0].split(":")[0]]

@@ -34,17 +34,26 @@ class Tier:
 
     @property
     def gateway(self):
-        """(host, port) of the ingress gateway, as its Service has it on port 80."""
-        pod = self.pod("istio-ingressgateway", "istio-system")
-        service = self.mesh.cluster.get("/api/v1/namespaces/istio-system/services/istio-ingressgateway")
-        return pod.address, next(p["targetPort"] for p in service["spec"]["ports"] if p["port"] == 80)
+        """(host, port) of the ingress gateway."""
+        return self.entrance("istio-ingressgateway", "istio-system")
+
+    def entrance(self, name, namespace):
+        """(host, port) of a gateway, as its Service has it on port 80."""
+        service = self.mesh.cluster.get(f"/api/v1/namespaces/{namespace}/services/{name}")
+        return self.pod(name, namespace).address, next(p["targetPort"] for p in service["spec"]["ports"] if p["port"] == 80)
 
     def pod(self, workload, namespace="weather"):
         return self.node.pods[namespace, workload]
 
-    def restart(self):
-        """Every proxy anew, so that none knows an earlier configuration of the filter."""
-        self.node.restart(lambda pod: pod.workload != "istiod")
+    def install(self, installation):
+        """As a user does, and wait until traffic is as the story says."""
+        self.kubectl("apply", "-k", installation)
+        weather.settle(self.gateway)
+
+    def remove(self, installation):
+        """As a user does, and wait until traffic is as without a filter."""
+        self.kubectl("delete", "-k", installation)
+        weather.settle(self.gateway, weather.nothing)
 
     def mutual_tls(self, mode):
         """Mesh-wide."""

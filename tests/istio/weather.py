@@ -23,6 +23,11 @@ V2 = (
 )
 
 
+def failed(service, status):
+    """The call tree of a call that was answered with an error."""
+    return (service, "failed", status, ())
+
+
 @dataclass(frozen=True)
 class User:
     """One kind of user: what they send, and whether that is account tester."""
@@ -69,7 +74,7 @@ class Client:
         if not self._connection:
             self._connection = http.client.HTTPConnection(*self._address, timeout=30)
         try:
-            self._connection.putrequest("GET", "/")
+            self._connection.putrequest("GET", "/", skip_host="host" in dict(headers))
             for name, value in (("accept", "application/json"), *headers):
                 self._connection.putheader(name, value)
             self._connection.endheaders()
@@ -152,9 +157,9 @@ class Traffic:
         return self.answers
 
 
-def send(address, requests, expected=story, more=tuple):
+def send(address, requests, expected=story, more=tuple, users=USERS):
     """So many requests at least, all of which must be answered right. Returns their number."""
-    with Traffic(address, expected, 16, more) as traffic:
+    with Traffic(address, expected, 16, more, users) as traffic:
         traffic.wait(requests)
     return traffic.require_none_wrong()
 
@@ -174,7 +179,8 @@ def settle(address, expected=story, users=USERS, rounds=5, seconds=90):
 
 def _tree(served):
     if "error" in served:
-        return (served["service"], "failed", served["error"], ())
+        status, *_ = served["error"].split()
+        return failed(served["service"], status if status.isdecimal() else served["error"])
     calls = sorted((_tree(call) for call in served["calls"]), key=lambda call: call[0])
     return (served["service"], served["version"], served["track"], tuple(calls))
 

@@ -3,20 +3,25 @@
 import re
 
 import weather
-from machine import until
+from machine import Stopped, until
+from tier import PROJECT
 
 
 def bad_first_configuration(tier, installation):
-    """A bad first configuration: 500 for everybody, until a good one is applied"""
+    """A bad first configuration: 500 for everybody, whatever the failStrategy, until a good one is applied"""
     bad = tier.edited(installation, lambda manifest: manifest.replace("match:", "macht:"))
-    tier.kubectl("apply", "-k", bad)
-    _everybody_gets(tier, 500)
-    tier.kubectl("apply", "-k", installation)
-    weather.settle(tier.gateway)
+    gateway = tier.pod("istio-ingressgateway", "istio-system")
+    for strategy in bad, _fail_open(tier, bad):
+        refused = gateway.logged("configuration refused")
+        tier.kubectl("apply", "-k", strategy)
+        until("refusal in the gateway's log", lambda: gateway.logged("configuration refused") > refused)
+        _everybody_gets(tier, 500)
+    tier.install(installation)
 
 
 def bad_update(tier, installation):
     """A bad update: the configuration in force stays, and nobody notices"""
+    tier.install(installation)
     refused = tier.pod("frontend-v2").logged("configuration refused")
     with weather.Traffic(tier.gateway) as traffic:
         bad = tier.edited(installation, lambda manifest: manifest.replace("match:", "macht:"))
@@ -28,27 +33,105 @@ def bad_update(tier, installation):
 
 
 def missing_image(tier, installation):
-    """A first image that is missing: 403 for everybody; its arrival changes nothing until the plugin is touched"""
+    """A first image that is missing: 403 for everybody, or no filter with FAIL_OPEN; its arrival changes nothing until the plugin is touched"""
+    tier.install(installation)
+    tier.remove(installation)
     tag = "later"
     missing = tier.edited(installation, lambda manifest: re.sub(r"(release-track)@sha256:\w+", rf"\1:{tag}", manifest))
+    _missing(tier, missing)
     tier.kubectl("apply", "-k", missing)
     _everybody_gets(tier, 403)
     tier.registry.push(tag)
-    seen = tier.seen()
-    assert set(seen) == {403}, f"nothing fetches the image again by itself, but traffic saw {dict(seen)}"
+    if set(seen := tier.seen()) != {403}:
+        raise Stopped(f"nothing fetches the image again by itself, but traffic saw {dict(seen)}")
     tier.kubectl("annotate", "--namespace=istio-system", "wasmplugin", "release-track", "touched=once")
     weather.settle(tier.gateway)
 
 
 def missing_update(tier, installation):
     """An update to an image that is missing: 403 for everybody with FAIL_RELOAD, no filter with FAIL_OPEN"""
+    tier.install(installation)
     missing = tier.edited(installation, lambda manifest: re.sub(r"@sha256:\w+", "@sha256:" + "0" * 64, manifest))
+    _missing(tier, missing)
+    tier.install(installation)
+
+
+def wrong_namespace(tier, installation):
+    """In the application's namespace instead of the root: the gateway has no filter, and decides nothing"""
+    tier.install(installation)
+    tier.remove(installation)
+    elsewhere = tier.edited(installation, lambda manifest: manifest.replace("namespace: istio-system", "namespace: weather"))
+    tier.kubectl("apply", "-k", elsewhere)
+    # A client's own header is believed, and now carried on.
+    weather.settle(tier.gateway, lambda user: (weather.BASELINE,) if weather.nothing(user) == (weather.BASELINE,) else (weather.V2,))
+    tier.kubectl("delete", "-k", elsewhere)
+    tier.install(installation)
+
+
+def missing_route(tier, installation):
+    """A service without the track's route: calls cross, and are counted; 421 with isolation: enforce"""
+    tier.install(installation)
+    pod, counter = tier.pod("forecast-v1"), "release_track_arrivals_total"
+    crossed = (("outcome", "crossed"), ("track", "v2"))
+    before = tier.metrics(pod, counter).get(crossed, 0)
+    story = PROJECT / "examples/weather"
+    route = "    - destination: {host: forecast, subset: v2}\n"
+    without = tier.edited(story, lambda manifest: manifest.replace(_HEADER_ROUTE + route, ""))
+    tier.kubectl("apply", "-f", without / "routes.yaml")
+    weather.settle(tier.gateway, _tester_gets(("forecast", "v1", "v2", ())))
+    if tier.metrics(pod, counter).get(crossed, 0) == before:
+        raise Stopped("calls crossed, and were not counted")
+    enforce = tier.edited(installation, lambda manifest: re.sub("( *)tracks:", r"\1isolation: enforce\n\1tracks:", manifest))
+    tier.kubectl("apply", "-k", enforce)
+    weather.settle(tier.gateway, _tester_gets(weather.failed("forecast", "421")))
+    tier.kubectl("apply", "-k", story)
+    tier.install(installation)
+
+
+_HEADER_ROUTE = """\
+  - match:
+    - headers: {x-release-track: {exact: v2}}
+    route:
+"""
+
+
+def missing_subset(tier, installation):
+    """A route to a subset that does not exist: 503 for the track"""
+    tier.install(installation)
+    story = PROJECT / "examples/weather"
+    without = tier.edited(story, lambda manifest: manifest.replace("  - name: v2\n    labels: {version: v2}\n", ""))
+    tier.kubectl("apply", "-f", without / "app/forecast.yaml")
+    weather.settle(tier.gateway, _tester_gets(weather.failed("forecast", "503")))
+    tier.kubectl("apply", "-k", story)
+    weather.settle(tier.gateway)
+
+
+def no_endpoints(tier, installation):
+    """A track's pods gone before its route: 503 for the track, and nothing falls back"""
+    tier.install(installation)
+    tier.kubectl("delete", "deployment", "forecast-v2", "--namespace=weather")
+    tier.node.sync()
+    weather.settle(tier.gateway, _tester_gets(weather.failed("forecast", "503")))
+    tier.kubectl("apply", "-k", PROJECT / "examples/weather")
+    tier.node.sync()
+    weather.settle(tier.gateway)
+
+
+def _tester_gets(forecast):
+    """The story, but for what the tester's frontend got from forecast."""
+    tester = ("frontend", "v2", "v2", (("advertisement", "v1", "v2", ()), forecast))
+    return lambda user: (tester,) if user.tester else (weather.BASELINE,)
+
+
+def _missing(tier, missing):
     tier.kubectl("apply", "-k", missing)
     _everybody_gets(tier, 403)
-    tier.kubectl("apply", "-k", tier.edited(missing, lambda manifest: manifest.replace("FAIL_RELOAD", "FAIL_OPEN")))
+    tier.kubectl("apply", "-k", _fail_open(tier, missing))
     weather.settle(tier.gateway, weather.nothing)
-    tier.kubectl("apply", "-k", installation)
-    weather.settle(tier.gateway)
+
+
+def _fail_open(tier, manifests):
+    return tier.edited(manifests, lambda manifest: manifest.replace("FAIL_RELOAD", "FAIL_OPEN"))
 
 
 def _everybody_gets(tier, status):

@@ -1,14 +1,38 @@
 """The filter's counters, as Prometheus scrapes them."""
 
+import re
+
 import weather
-from machine import Stopped
+from machine import Stopped, until
+from tier import PROJECT
+
+_GATEWAY = ("istio-ingressgateway", "istio-system")
+_DECISIONS = "release_track_decisions_total"
+
+
+def unlabelled(tier, installation):
+    """Without stat tags the labels are part of a metric's name, until the pod starts with meshConfig as docs/istio.md has it"""
+    tier.install(installation)
+    named = tier.metrics(tier.pod(*_GATEWAY), r"release_track_\w+_decisions_total")
+    if not named or tier.metrics(tier.pod(*_GATEWAY), _DECISIONS):
+        raise Stopped(f"the gateway has no stat tags, but its metrics are labelled, or there are none: {named}")
+    document = (PROJECT / "docs/istio.md").read_text()
+    tier.mesh.configure(re.search("```yaml\n(meshConfig:.*?)```", document, re.S)[1])
+
+    def labelled_after_restart():
+        tier.node.restart(lambda pod: (pod.workload, pod.namespace) == _GATEWAY)
+        weather.settle(tier.gateway)
+        return tier.metrics(tier.pod(*_GATEWAY), _DECISIONS)
+
+    until("labels at the gateway", labelled_after_restart)
 
 
 def labelled(tier, installation):
     """Metrics on the proxies' Prometheus endpoints, with their labels, and agreeing with the traffic"""
+    tier.install(installation)
     places = {
         # Stat tags by meshConfig at the gateway, by the pod's annotation at the sidecars.
-        "decisions": (tier.pod("istio-ingressgateway", "istio-system"), "release_track_decisions_total"),
+        "decisions": (tier.pod(*_GATEWAY), _DECISIONS),
         "arrivals": (tier.pod("forecast-v2"), "release_track_arrivals_total"),
         "propagation": (tier.pod("frontend-v2"), "release_track_propagation_total"),
     }
@@ -30,6 +54,18 @@ def labelled(tier, installation):
         more = {labels: count - before[what].get(labels, 0) for labels, count in now.items() if count != before[what].get(labels)}
         if more != expected[what]:
             raise Stopped(f"{place[1]} of {place[0].workload} rose by {more}, not {expected[what]}")
+
+
+def nothing_forwarded(tier, installation):
+    """An application that forwards nothing: its pods' own track stands in, and is counted"""
+    tier.install(installation)
+    pod, counter, carried = tier.pod("frontend-v2"), "release_track_propagation_total", _labels(track="v2", carrier="workload")
+    before = tier.metrics(pod, counter).get(carried, 0)
+    tier.forward("none")
+    weather.settle(tier.gateway)
+    tier.forward(weather.FORWARD[0])
+    if tier.metrics(pod, counter).get(carried, 0) == before:
+        raise Stopped(f"{counter} of {pod.workload} did not rise with carrier=workload")
 
 
 def _labels(**labels):

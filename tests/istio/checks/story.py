@@ -4,30 +4,50 @@ import http.client
 
 import weather
 from machine import Stopped, until
-from tier import PERMISSIVE, STRICT
+from tier import PERMISSIVE, PROJECT, STRICT
 
 
 def wasm_plugin(tier, installation):
     """The story, with the WasmPlugin"""
-    tier.kubectl("apply", "-k", installation)
-    return _story(tier)
+    tier.install(installation)
+    return _story(tier, tier.gateway)
 
 
 def traffic_extension(tier, installation):
     """The story, with the TrafficExtension instead"""
-    tier.kubectl("delete", "-k", installation)
-    weather.settle(tier.gateway, weather.nothing)
-    tier.kubectl("apply", "-k", installation / "trafficextension")
-    told = _story(tier)
-    tier.kubectl("delete", "-k", installation / "trafficextension")
-    weather.settle(tier.gateway, weather.nothing)
-    tier.kubectl("apply", "-k", installation)
+    tier.install(installation)
+    tier.remove(installation)
+    tier.install(installation / "trafficextension")
+    told = _story(tier, tier.gateway)
+    tier.remove(installation / "trafficextension")
+    return told
+
+
+def gateway_api(tier, installation):
+    """The story, with the Gateway API instead of subsets and VirtualServices"""
+    tier.install(installation)
+    for kind in "virtualservices", "destinationrules", "gateways.networking.istio.io":
+        tier.kubectl("delete", kind, "--all", "--all-namespaces")
+    tier.kubectl("apply", "-k", PROJECT / "examples/weather/gateway-api")
+    # Istio's own controller makes the gateway's.
+    until("Deployment of the gateway", lambda: tier.kubectl("get", "deployment", _GATEWAY, "--namespace=weather"))
+    tier.node.sync()
+    told = _story(tier, tier.entrance(_GATEWAY, "weather"))
+    for kind in "gateways.gateway.networking.k8s.io", "httproutes":
+        tier.kubectl("delete", kind, "--all", "--namespace=weather")
+    tier.kubectl("delete", "deployment,service,serviceaccount", _GATEWAY, "--namespace=weather")
+    tier.kubectl("apply", "-k", PROJECT / "examples/weather")
+    tier.node.sync()
     weather.settle(tier.gateway)
     return told
 
 
+_GATEWAY = "weather-gateway-istio"
+
+
 def permissive(tier, installation):
     """The story, with mutual TLS permissive: a plain call to a pod is answered"""
+    tier.install(installation)
     tier.mutual_tls(PERMISSIVE)
     until("answer to a plain call", lambda: _plain_call(tier) == 200)
     weather.settle(tier.gateway)
@@ -37,15 +57,47 @@ def permissive(tier, installation):
     return f"{sent} requests"
 
 
-def _story(tier):
-    weather.settle(tier.gateway)
+def second_application(tier, installation):
+    """A second application, from the template, takes part in the story's track"""
+    told = tier.edited(installation, lambda manifest: manifest.replace("forecast: v2}", "forecast: v2, harbour/recommendation: v2}"))
+    tier.install(told)
+    tier.kubectl("apply", "-k", PROJECT / "examples/template/harbour")
+    tier.node.sync()
+    weather.settle(tier.gateway, _harbour, _HARBOUR_USERS)
+    sent = weather.send(tier.gateway, 200, _harbour, users=_HARBOUR_USERS)
+    tier.kubectl("delete", "-k", PROJECT / "examples/template/harbour")
+    tier.node.sync()
+    tier.install(installation)
+    return f"{sent} requests"
+
+
+_HARBOUR_USERS = tuple(
+    weather.User(f"{user.says}, at the harbour", (("host", "harbour.example.com"), *user.headers), user.tester) for user in weather.USERS
+)
+
+
+def _harbour(user):
+    if user.tester:
+        return (("forecast", "v2", "v2", (("recommendation", "v2", "v2", ()),)),)
+    return (("forecast", "v1", None, ()),)
+
+
+def removed(tier, installation):
+    """Everything removed: traffic as before"""
+    tier.install(installation)
+    tier.remove(installation)
+    return f"{weather.send(tier.gateway, 400, weather.nothing)} requests"
+
+
+def _story(tier, gateway):
+    weather.settle(gateway)
     if _plain_call(tier) is not None:
         raise Stopped("mutual TLS is strict, but a plain call to a pod was answered")
     sent = 0
     for what in weather.FORWARD:
         tier.forward(what)
         try:
-            sent += weather.send(tier.gateway, 400, more=weather.ids)
+            sent += weather.send(gateway, 400, more=weather.ids)
         except Stopped as wrong:
             raise Stopped(f"with FORWARD={what}: {wrong}") from None
     tier.forward(weather.FORWARD[0])
@@ -60,10 +112,3 @@ def _plain_call(tier):
         return connection.getresponse().status
     except ConnectionResetError:
         return None
-
-
-def removed(tier, installation):
-    """Everything removed: traffic as before"""
-    tier.kubectl("delete", "-k", installation)
-    weather.settle(tier.gateway, weather.nothing)
-    return f"{weather.send(tier.gateway, 400, weather.nothing)} requests"
