@@ -6,13 +6,14 @@ from tier import PROJECT
 
 
 def upgrade(tier, installation):
-    """Under load: the filter is upgraded by a new image, and taken back"""
+    """Under load: the filter is upgraded by a new image, then by a two-layer artifact, and taken back"""
+    tier.install(installation)
     # Other bytes, the same filter: one custom section more.
     module, name = STATE / "upgraded.wasm", b"upgraded"
     module.write_bytes((PROJECT / "dist/release-track.wasm").read_bytes() + bytes([0, len(name) + 1, len(name)]) + name)
-    upgraded = tier.registry.push("0.1.1", module)
+    upgrades = tier.registry.push("0.1.1", module), tier.registry.push("0.1.1-artifact", module, tool="oras")
     with weather.Traffic(tier.gateway) as traffic:
-        for image in (upgraded, installation):
+        for image in (*upgrades, installation):
             traffic.wait(300)
             tier.kubectl("apply", "-k", image)
             tier.wait_in_force()
@@ -37,6 +38,7 @@ def track(tier, installation):
     def from_then_on(user):
         return (_V3,) if user is _TESTER_V3 else weather.story(user)
 
+    tier.install(installation)
     manifests = tier.with_image(PROJECT / "examples/weather/v3", installation)
     carried = tier.edited(manifests, lambda manifest: manifest.replace(_MATCH_V3, ""))
     with weather.Traffic(tier.gateway, either, users=(*weather.USERS, _TESTER_V3)) as traffic:
