@@ -61,10 +61,14 @@ class Pod:
         self._root = STATE / "pods" / self.name
         self._report("Pending")
 
+    def runs(self, container):
+        """Has it a container of this name?"""
+        return any(c["name"] == container for c in self._all)
+
     @property
     def proxied(self):
         """Is it a gateway, or does it have a sidecar?"""
-        return any(container["name"] == "istio-proxy" for container in self._all)
+        return self.runs("istio-proxy")
 
     @property
     def _all(self):

@@ -67,8 +67,8 @@ class Tier:
 
     def forward(self, what):
         """What the applications pass on from now on."""
-        for (namespace, _), pod in self.node.pods.items():
-            if namespace == "weather":
+        for pod in self.node.pods.values():
+            if pod.runs("weather"):
                 pod.tell("weather", f"forward {what}")
 
     def edited(self, manifests, edit):

@@ -29,12 +29,13 @@ def gateway_api(tier, installation):
     for kind in "virtualservices", "destinationrules", "gateways.networking.istio.io":
         tier.kubectl("delete", kind, "--all", "--all-namespaces")
     tier.kubectl("apply", "-k", PROJECT / "examples/weather/gateway-api")
-    # Istio's own controller makes the gateway's.
+    # Istio's own controller makes it.
     until("Deployment of the gateway", lambda: tier.kubectl("get", "deployment", _GATEWAY, "--namespace=weather"))
     tier.node.sync()
     told = _story(tier, tier.entrance(_GATEWAY, "weather"))
-    for kind in "gateways.gateway.networking.k8s.io", "httproutes":
-        tier.kubectl("delete", kind, "--all", "--namespace=weather")
+    for name in "gateway", "services", "routes":
+        tier.kubectl("delete", "-f", PROJECT / f"examples/weather/gateway-api/{name}.yaml")
+    # This cluster has no garbage collector.
     tier.kubectl("delete", "deployment,service,serviceaccount", _GATEWAY, "--namespace=weather")
     tier.kubectl("apply", "-k", PROJECT / "examples/weather")
     tier.node.sync()
@@ -65,7 +66,8 @@ def second_application(tier, installation):
     tier.node.sync()
     weather.settle(tier.gateway, _harbour, _HARBOUR_USERS)
     sent = weather.send(tier.gateway, 200, _harbour, users=_HARBOUR_USERS)
-    tier.kubectl("delete", "-k", PROJECT / "examples/template/harbour")
+    # Not the namespace: nobody here would finish that.
+    tier.kubectl("delete", "deployment,service,destinationrule,virtualservice", "--all", "--namespace=harbour")
     tier.node.sync()
     tier.install(installation)
     return f"{sent} requests"
