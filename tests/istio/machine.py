@@ -71,7 +71,7 @@ def run(*command, input=None, **options):
     command = [str(part) for part in command]
     done = subprocess.run(command, input=input, capture_output=True, text=True, **options)
     if done.returncode:
-        raise Stopped(f"{' '.join(command)}: exit {done.returncode}\n{(done.stderr or done.stdout)[-3000:]}")
+        raise Stopped(f"{' '.join(command)}: exit {done.returncode}\n{(done.stdout + done.stderr)[-3000:]}")
     return done.stdout
 
 

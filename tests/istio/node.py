@@ -17,8 +17,7 @@ class Node:
 
     def sync(self):
         """Make what the Deployments and Services ask for; returns when every pod is ready."""
-        for namespace in self._cluster.items("/api/v1/namespaces"):
-            self._provide_namespace(namespace["metadata"]["name"])
+        self.provide_namespaces()
         wanted = {}
         for deployment in self._cluster.items("/apis/apps/v1/deployments"):
             meta = deployment["metadata"]
@@ -42,6 +41,11 @@ class Node:
         for key in [key for key, pod in self.pods.items() if which(pod)]:
             self.pods.pop(key).stop()
         self.sync()
+
+    def provide_namespaces(self):
+        """Give every namespace what a cluster's own controllers give it."""
+        for namespace in self._cluster.items("/api/v1/namespaces"):
+            self._provide_namespace(namespace["metadata"]["name"])
 
     def _provide_namespace(self, name):
         core = f"/api/v1/namespaces/{name}"
