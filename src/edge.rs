@@ -38,23 +38,26 @@ pub(crate) fn gateway(instance: &Instance, host: &mut impl Host, answer: &mut An
 
 /// A request enters at a sidecar that `edge` lists. What another workload of the mesh says is
 /// believed: its certificate proves that it went through a proxy of the mesh.
-pub(crate) fn inbound(instance: &Instance, host: &mut impl Host, answer: &mut Answer) -> Verdict {
+pub(crate) fn inbound(
+    instance: &Instance,
+    host: &mut impl Host,
+    request: &Request<'_>,
+    answer: &mut Answer,
+) -> Verdict {
     host.explain(Step::Role("inbound edge"));
-    let Ok(headers) = host.request_headers() else { return Verdict::Continue };
-    let request = instance.view(&headers);
     let believed = instance.config.trust_incoming
         || matches!(host.property(b"connection\0mtls"), Ok(Some(value)) if *value == [1]);
-    let (follows, reason) = decide(instance, host, &request, believed, answer);
+    let (follows, reason) = decide(instance, host, request, believed, answer);
     let follows = settle(instance, host, follows, reason, answer);
-    if sidecar::refuse(instance, host, &request, follows) {
+    if sidecar::refuse(instance, host, request, follows) {
         return Verdict::Replied;
     }
     if believed {
-        sidecar::hand_over(instance, host, &request, follows);
+        sidecar::hand_over(instance, host, request, follows);
     } else {
-        guard(instance, host, &request, follows);
+        guard(instance, host, request, follows);
         if !instance.config.dry_run {
-            sidecar::remember(instance, host, &request, follows);
+            sidecar::remember(instance, host, request, follows);
         }
     }
     Verdict::Continue

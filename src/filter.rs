@@ -40,15 +40,26 @@ impl Filter {
         match (instance.node.kind, instance.config.edge.gateway) {
             (Kind::Gateway, true) => edge::gateway(instance, host, answer),
             (Kind::Gateway, false) | (Kind::Waypoint, _) => sidecar::waypoint(instance, host),
-            (Kind::Sidecar, _) => match Direction::read(host) {
-                Some(Direction::Inbound) if instance.node.decides_inbound => {
-                    edge::inbound(instance, host, answer)
-                }
-                Some(Direction::Inbound) => sidecar::inbound(instance, host),
-                Some(Direction::Outbound) => sidecar::outbound(instance, host),
-                None => self.do_nothing(host, "its listener has no direction"),
-            },
+            (Kind::Sidecar, _) => self.at_sidecar(host, answer),
             (Kind::Unknown, _) => self.do_nothing(host, "its node id is none of Istio's"),
+        }
+    }
+
+    fn at_sidecar(&self, host: &mut impl Host, answer: &mut Answer) -> Verdict {
+        let instance = &self.instance;
+        let Ok(headers) = host.request_headers() else { return Verdict::Continue };
+        let request = instance.view(&headers);
+        // To ask for the direction is a hostcall, and most requests can do without.
+        if !host.listens() && sidecar::has_nothing_to_do(instance, host, &request) {
+            return Verdict::Continue;
+        }
+        match Direction::read(host) {
+            Some(Direction::Inbound) if instance.node.decides_inbound => {
+                edge::inbound(instance, host, &request, answer)
+            }
+            Some(Direction::Inbound) => sidecar::inbound(instance, host, &request),
+            Some(Direction::Outbound) => sidecar::outbound(instance, host, &request),
+            None => self.do_nothing(host, "its listener has no direction"),
         }
     }
 

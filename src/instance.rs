@@ -1,6 +1,6 @@
 //! One configuration on one proxy: what all roles share.
 
-use crate::carrier::request_id::{Tag, Uuid};
+use crate::carrier::request_id::Tag;
 use crate::carrier::{Carrier, Edit, Extracted, baggage, header};
 use crate::config::{Config, Identity, PreviewConfig, PreviewKeys};
 use crate::egress::{self, Domains, Leads};
@@ -75,8 +75,18 @@ impl Instance {
         self.watched.is_twin(name)
     }
 
-    /// What the carriers in the request say, best first.
+    /// Whether any trace id is remembered at all. Asked once for a request.
+    pub(crate) fn remembers(&self, host: &mut impl Host, request: &Request<'_>) -> bool {
+        let ask = || self.memory.as_ref().is_some_and(|memory| memory.is_live(host));
+        *request.remembers.get_or_init(ask)
+    }
+
+    /// What the carriers in the request say, best first. They are asked once for a request.
     pub(crate) fn extract(&self, host: &mut impl Host, request: &Request<'_>) -> Option<Extracted> {
+        *request.extracted.get_or_init(|| self.ask(host, request))
+    }
+
+    fn ask(&self, host: &mut impl Host, request: &Request<'_>) -> Option<Extracted> {
         let Config { names, propagation, .. } = &self.config;
         let says = header::extract(request.track, names);
         self.heard(host, Carrier::Header, request.headers, says)
@@ -86,8 +96,7 @@ impl Instance {
                 self.heard(host, Carrier::Baggage, request.headers, says)
             })
             .or_else(|| {
-                let id =
-                    request.id.first().filter(|_| propagation.request_id).and_then(Uuid::parse);
+                let id = propagation.request_id.then(|| request.uuid()).flatten();
                 let says = id.and_then(|id| propagation.tagger.extract(id));
                 self.heard(host, Carrier::RequestId, request.headers, says)
             })
@@ -199,16 +208,18 @@ impl Instance {
         follows: Carried,
         inbound: bool,
     ) {
-        let Some(id) = request.id.first().and_then(Uuid::parse) else { return };
+        let tag = self.tag(follows, inbound);
+        // A baseline that an application asked for must outlast a tag that came before it.
+        let asked_for = follows == Carried::Baseline
+            && (request.track.first().is_some() || request.has_baggage)
+            && self.config.propagation.request_id;
+        if tag.is_none() && !asked_for {
+            return;
+        }
+        let Some(id) = request.uuid() else { return };
         let tagger = &self.config.propagation.tagger;
-        let tag = self.tag(follows, inbound).or_else(|| {
-            // A baseline that an application asked for must outlast a tag that came before it.
-            let asked_for = request.track.first().is_some() || request.has_baggage;
-            let tagged = || matches!(tagger.extract(id), Some(Carried::Track(_)));
-            let overruled = follows == Carried::Baseline && asked_for && tagged();
-            (overruled && self.config.propagation.request_id).then_some(Tag::Baseline)
-        });
-        let Some(tag) = tag else { return };
+        let overruled = || matches!(tagger.extract(id), Some(Carried::Track(_)));
+        let Some(tag) = tag.or_else(|| overruled().then_some(Tag::Baseline)) else { return };
         if let Some(id) = tagger.inject(id, tag) {
             apply(host, b"x-request-id", Edit::Set(id.to_vec()));
         }

@@ -20,7 +20,7 @@
 //!           request                one look over the headers
 //!           carrier                where a track is kept in a request: extract and inject
 //!           matching · share · token   rules, shares and links, by themselves
-//!           cookie · uri · pattern · header_map · track · host · step
+//!           cookie · uri · pattern · hex · header_map · track · host · step
 //! ```
 //!
 //! Everything but `plugin` and `hostcalls` is the core: it sees the proxy only through
@@ -34,6 +34,7 @@ mod edge;
 pub mod egress;
 pub mod filter;
 pub mod header_map;
+pub mod hex;
 pub mod host;
 mod identity;
 mod instance;

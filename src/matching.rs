@@ -7,7 +7,7 @@
 //! rest of the request leaves possible, and once.
 
 use crate::cookie;
-use crate::header_map::{HeaderMap, Lengths};
+use crate::header_map::{HeaderMap, Sieve};
 use crate::host::Host;
 use crate::pattern::Pattern;
 use crate::step::{Step, Tested, Wanted};
@@ -71,7 +71,7 @@ pub struct Rules {
     conditions: Vec<Compared>,
     subjects: Vec<Table>,
     /// Of the headers that have a value to be looked up.
-    lengths: Lengths,
+    sieve: Sieve,
     /// Rules that no value in a table calls up: they are tested for every request.
     always: Vec<u32>,
     /// Kept between requests, so that deciding allocates nothing.
@@ -147,7 +147,7 @@ impl Rules {
         }
         for (table, list) in compiled.subjects.iter_mut().zip(lists) {
             if !list.is_empty() {
-                compiled.lengths.add(table.subject.header());
+                compiled.sieve.add(table.subject.header());
             }
             table.fill(list);
         }
@@ -218,7 +218,7 @@ impl Rules {
         }
         let mut scratch = self.scratch.borrow_mut();
         for (name, line) in headers.iter() {
-            if self.lengths.fit(name) {
+            if self.sieve.fit(name) {
                 self.look_up_line(name, line, &mut scratch);
             }
         }

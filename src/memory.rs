@@ -320,7 +320,7 @@ mod tests {
         let headers: HeaderMap = [("x-datadog-trace-id", value.to_string())].iter().collect();
         let request = Request::read(&headers, &Watched::new("t", &Source::ALL));
         let ids = request.trace_ids(&Correlate::new(Source::ALL.to_vec(), Key::DEFAULT));
-        memory.recall(host, &ids).map(|name| String::from_utf8(name).unwrap())
+        memory.recall(host, ids).map(|name| String::from_utf8(name).unwrap())
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! One look over a request's headers: the lines that the filter itself is about.
 
+use crate::carrier::Extracted;
+use crate::carrier::request_id::Uuid;
 use crate::carrier::trace_id::{Correlate, Ids, Source};
-use crate::header_map::{HeaderMap, Lengths};
+use crate::header_map::{HeaderMap, Sieve};
+use std::cell::OnceCell;
 
 /// The lines of one header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,12 @@ pub struct Request<'a> {
     pub has_baggage: bool,
     /// There is a header that an application may take for one of ours: see [`Watched::is_twin`].
     pub has_twin: bool,
+    /// What its carriers say, once they were asked.
+    pub(crate) extracted: OnceCell<Option<Extracted>>,
+    /// Whether the proxy remembers any trace id, once it was asked.
+    pub(crate) remembers: OnceCell<bool>,
+    uuid: OnceCell<Option<Uuid<'a>>>,
+    trace_ids: OnceCell<Ids>,
     trace: [Lines<'a>; Source::ALL.len()],
 }
 
@@ -68,6 +77,10 @@ impl<'a> Request<'a> {
             id: Lines::None,
             has_baggage: false,
             has_twin: false,
+            extracted: OnceCell::new(),
+            remembers: OnceCell::new(),
+            uuid: OnceCell::new(),
+            trace_ids: OnceCell::new(),
             trace: [Lines::None; _],
         };
         for (name, value) in headers.iter() {
@@ -89,8 +102,19 @@ impl<'a> Request<'a> {
 
     /// The ids that `propagation.correlate` lists. A header with several lines that differ holds
     /// none.
-    pub fn trace_ids(&self, correlate: &Correlate) -> Ids {
-        correlate.ids(|source| self.trace(source).agreed())
+    pub fn trace_ids(&self, correlate: &Correlate) -> &Ids {
+        self.trace_ids.get_or_init(|| {
+            correlate.ids(|source| match source {
+                // A tag's place, and no trace id.
+                Source::XRequestId if self.uuid().is_some() => None,
+                _ => self.trace(source).agreed(),
+            })
+        })
+    }
+
+    /// The first `x-request-id`, if it is in the form of a UUID.
+    pub fn uuid(&self) -> Option<Uuid<'a>> {
+        *self.uuid.get_or_init(|| self.id.first().and_then(Uuid::parse))
     }
 
     /// The lines of a header that may hold a trace id, if it is watched.
@@ -115,7 +139,7 @@ enum Found {
 #[derive(Debug)]
 pub struct Watched {
     names: Vec<(Box<[u8]>, Found)>,
-    lengths: Lengths,
+    sieve: Sieve,
     /// Some name has an underscore itself, so that a name without any may be its twin.
     underscored: bool,
 }
@@ -135,15 +159,15 @@ impl Watched {
             .chain(traces)
             .map(|(name, found)| (name.as_bytes().into(), found))
             .collect();
-        let mut lengths = Lengths::default();
-        names.iter().for_each(|(name, _)| lengths.add(name));
+        let mut sieve = Sieve::default();
+        names.iter().for_each(|(name, _)| sieve.add(name));
         let underscored = names.iter().any(|(name, _)| name.contains(&b'_'));
-        Self { names, lengths, underscored }
+        Self { names, sieve, underscored }
     }
 
     #[inline]
     fn find(&self, name: &[u8]) -> Option<Found> {
-        if !self.lengths.fit(name) {
+        if !self.sieve.fit(name) {
             return None;
         }
         let found = self.names.iter().find(|(known, _)| **known == *name);

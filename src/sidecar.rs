@@ -1,6 +1,6 @@
 //! Carrying on what was decided: a sidecar's two sides, and a waypoint.
 
-use crate::carrier::{Carrier, Extracted};
+use crate::carrier::{Carrier, Edit, Extracted, baggage};
 use crate::config::{Isolation, Orphans};
 use crate::host::Host;
 use crate::host::Verdict;
@@ -8,23 +8,38 @@ use crate::instance::Instance;
 use crate::integrity;
 use crate::memory::Remembered;
 use crate::metrics::{Event, Outcome};
-use crate::request::Request;
+use crate::request::{Lines, Request};
 use crate::step::Step;
 use crate::track::{BASELINE, Carried};
 
 /// At most this many ids of one request are remembered.
 const REMEMBERED: usize = 3;
 
+/// Whether there is nothing to do, on whichever side of the pod: the request says nothing, it
+/// cannot contradict what is remembered, and the pod is of no track.
+pub(crate) fn has_nothing_to_do(
+    instance: &Instance,
+    host: &mut impl Host,
+    request: &Request<'_>,
+) -> bool {
+    let Instance { config, node, .. } = instance;
+    node.tracks.is_empty()
+        && !node.decides_inbound
+        && request.track == Lines::None
+        && instance.extract(host, request).is_none()
+        && (!request.has_baggage || baggage::remove(request.headers) == Edit::Keep)
+        && (request.trace_ids(&config.propagation.correlate).is_empty()
+            || !instance.remembers(host, request))
+}
+
 /// A request arrives at the pod.
-pub(crate) fn inbound(instance: &Instance, host: &mut impl Host) -> Verdict {
+pub(crate) fn inbound(instance: &Instance, host: &mut impl Host, request: &Request<'_>) -> Verdict {
     host.explain(Step::Role("inbound"));
-    let Ok(headers) = host.request_headers() else { return Verdict::Continue };
-    let request = instance.view(&headers);
-    let follows = instance.extract(host, &request).map_or(Carried::Baseline, |found| found.says);
-    if refuse(instance, host, &request, follows) {
+    let follows = instance.extract(host, request).map_or(Carried::Baseline, |found| found.says);
+    if refuse(instance, host, request, follows) {
         return Verdict::Replied;
     }
-    hand_over(instance, host, &request, follows);
+    hand_over(instance, host, request, follows);
     Verdict::Continue
 }
 
@@ -74,7 +89,7 @@ pub(crate) fn remember(
         Carried::Track(track) => instance.config.names.of(track),
         Carried::Baseline if !instance.node.tracks.is_empty() => BASELINE,
         // Nothing to remember, but perhaps to contradict: clients repeat trace ids.
-        Carried::Baseline if memory.is_live(host) => "",
+        Carried::Baseline if instance.remembers(host, request) => "",
         Carried::Baseline | Carried::Other => return,
     };
     let most = if name.is_empty() { usize::MAX } else { REMEMBERED };
@@ -90,25 +105,27 @@ pub(crate) fn remember(
 }
 
 /// The pod makes a call.
-pub(crate) fn outbound(instance: &Instance, host: &mut impl Host) -> Verdict {
+pub(crate) fn outbound(
+    instance: &Instance,
+    host: &mut impl Host,
+    request: &Request<'_>,
+) -> Verdict {
     host.explain(Step::Role("outbound"));
-    let Ok(headers) = host.request_headers() else { return Verdict::Continue };
-    let request = instance.view(&headers);
     let found = instance
-        .extract(host, &request)
-        .or_else(|| recall(instance, host, &request))
-        .or_else(|| workload(instance, host, &request));
+        .extract(host, request)
+        .or_else(|| recall(instance, host, request))
+        .or_else(|| workload(instance, host, request));
     let follows = found.map_or(Carried::Baseline, |found| found.says);
-    if instance.strip(host, &request, follows) {
+    if instance.strip(host, request, follows) {
         return Verdict::Continue;
     }
     if follows != Carried::Baseline || !instance.node.tracks.is_empty() {
         instance.metrics.propagated(host, follows, found.map(|found| found.carrier));
     }
     if !instance.config.dry_run {
-        instance.inject_header(host, &request, follows, true);
+        instance.inject_header(host, request, follows, true);
         // Both ends of a hop then log one id.
-        instance.inject_id(host, &request, follows, false);
+        instance.inject_id(host, request, follows, false);
     }
     Verdict::Continue
 }
@@ -120,7 +137,7 @@ fn recall(instance: &Instance, host: &mut impl Host, request: &Request<'_>) -> O
     if ids.is_empty() {
         return None;
     }
-    let name = memory.is_live(host).then(|| memory.recall(host, &ids)).flatten();
+    let name = instance.remembers(host, request).then(|| memory.recall(host, ids)).flatten();
     let says = name.and_then(|name| instance.config.names.read(&name));
     instance.heard(host, Carrier::Remembered, request.headers, says)
 }
@@ -250,18 +267,22 @@ mod tests {
     }
 
     #[test]
-    fn baseline_costs_the_map_and_the_direction() {
+    fn the_direction_is_asked_only_where_it_matters() {
         let mut pod = Sidecar::new(STORY, "forecast", "v1");
         for direction in [1, 2] {
-            pod.send(
-                direction,
-                &[("x-request-id", ID), ("baggage", "a=1"), ("cookie", "user=bob")],
-            );
-            assert_eq!(pod.calls(), [("get_header_map_pairs", 1), ("get_property", 1)]);
+            pod.send(direction, &[("x-request-id", ID), ("cookie", "user=bob")]);
+            assert_eq!(pod.calls(), [("get_header_map_pairs", 1)]);
             pod.send(direction, &[("x-request-id", ID), ("traceparent", TRACEPARENT)]);
-            let calls = [("get_header_map_pairs", 1), ("get_property", 1), ("get_shared_data", 1)];
-            assert_eq!(pod.calls(), calls);
+            assert_eq!(pod.calls(), [("get_header_map_pairs", 1), ("get_shared_data", 1)]);
+            pod.send(direction, &[("x-request-id", ID), ("baggage", "a=1")]);
+            assert_eq!(pod.calls(), [("get_header_map_pairs", 1)]);
+            // A member of ours that says nothing has to go where the request leaves the mesh.
+            pod.send(direction, &[("x-request-id", ID), ("baggage", "a=1,release-track=")]);
+            assert!(pod.host.calls["get_property"] > 0);
         }
+        let mut pod = Sidecar::new(STORY, "forecast", "v2");
+        pod.send(1, &[("x-request-id", ID)]);
+        assert_eq!(pod.host.calls["get_property"], 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::Edit;
 use crate::header_map::HeaderMap;
+use crate::hex;
 use crate::track::{Carried, Name, Names};
 
 /// The member's name, whatever the configured header is called.
@@ -119,7 +120,7 @@ fn percent_decode<'a>(text: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     let mut length = 0;
     while let [first, tail @ ..] = rest {
         let (byte, tail) = match rest {
-            [b'%', high, low, tail @ ..] => match (hex_digit(*high), hex_digit(*low)) {
+            [b'%', high, low, tail @ ..] => match (hex::digit(*high), hex::digit(*low)) {
                 (Some(high), Some(low)) => (high << 4 | low, tail),
                 _ => (b'%', tail_of(rest)),
             },
@@ -134,10 +135,6 @@ fn percent_decode<'a>(text: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
 
 fn tail_of(bytes: &[u8]) -> &[u8] {
     bytes.get(1..).unwrap_or_default()
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
 
 fn trim(bytes: &[u8]) -> &[u8] {

@@ -9,6 +9,7 @@
 //! - `m` = SipHash-2-4(key, message); code(track) = low 16 bits of SipHash-2-4(key, `track:` + name);
 //! - the last group, 12 lower-case digits: high 32 bits of `m`, then low 16 bits of `m` xor the code.
 
+use crate::hex;
 use crate::track::{BASELINE, Carried, Names, TrackId};
 use siphasher::sip::SipHasher24;
 use siphasher::sip128;
@@ -29,27 +30,22 @@ impl<'a> Uuid<'a> {
     /// `None` for anything that is not 8-4-4-4-12 hex digits, of any case.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let text: &[u8; LENGTH] = text.try_into().ok()?;
-        let mut last_group = 0;
-        for (index, byte) in text.iter().enumerate() {
-            if matches!(index, 8 | 13 | 18 | 23) {
-                if *byte != b'-' {
-                    return None;
-                }
-            } else {
-                last_group = last_group << 4 | u64::from(hex_digit(*byte)?);
-            }
+        if [text[8], text[13], text[18], text[23]] != [b'-'; 4] {
+            return None;
         }
-        Some(Self { text, last_group: last_group & 0xffff_ffff_ffff })
+        for group in [&text[..8], &text[9..13], &text[14..18], &text[19..23]] {
+            hex::parse(group)?;
+        }
+        Some(Self { text, last_group: hex::parse(&text[MESSAGE..])? })
     }
 
     fn message(self) -> [u8; MESSAGE] {
         let mut message = [0; MESSAGE];
         for (to, from) in message.iter_mut().zip(self.text) {
-            *to = from.to_ascii_lowercase();
+            // To lower case, of what is a hex digit or a dash.
+            *to = from | 0x20;
         }
-        if let Some(reason) = message.get_mut(TRACE_REASON) {
-            *reason = b'0';
-        }
+        message[TRACE_REASON] = b'0';
         message
     }
 
@@ -68,20 +64,10 @@ impl<'a> Uuid<'a> {
     pub fn spoilt(self) -> [u8; LENGTH] {
         let mut id = *self.text;
         if let Some(digit) = id.get_mut(MESSAGE) {
-            let flipped = hex_digit(*digit).unwrap_or_default() ^ 1;
+            let flipped = hex::digit(*digit).unwrap_or_default() ^ 1;
             *digit = char::from_digit(flipped.into(), 16).map_or(b'0', |digit| digit as u8);
         }
         id
-    }
-}
-
-#[inline]
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
     }
 }
 
@@ -105,7 +91,7 @@ impl Key {
         };
         let bytes: Option<Vec<u8>> = pairs
             .iter()
-            .map(|[high, low]| Some(hex_digit(*high)? << 4 | hex_digit(*low)?))
+            .map(|[high, low]| Some(hex::digit(*high)? << 4 | hex::digit(*low)?))
             .collect();
         Some(Self(bytes?.try_into().ok()?))
     }

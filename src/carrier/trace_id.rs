@@ -4,6 +4,7 @@
 //! whatever header they come in. A malformed header holds no id.
 
 use super::request_id::{Key, Uuid};
+use crate::hex;
 
 /// A trace id. One of 64 bits has a high half of zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,17 +152,16 @@ impl Ids {
 }
 
 /// Hex digits of any case, as many as fit.
-fn hex(digits: &[u8]) -> Option<u128> {
-    if digits.is_empty() || digits.len() > 32 {
+fn number(digits: &[u8]) -> Option<u128> {
+    let (high, low) = digits.split_at_checked(digits.len().saturating_sub(16))?;
+    if low.is_empty() {
         return None;
     }
-    digits
-        .iter()
-        .try_fold(0, |id, digit| Some(id << 4 | u128::from(char::from(*digit).to_digit(16)?)))
+    Some(u128::from(hex::parse(high)?) << 64 | u128::from(hex::parse(low)?))
 }
 
 fn exactly(length: usize, digits: &[u8]) -> Option<u128> {
-    (digits.len() == length).then(|| hex(digits)).flatten()
+    (digits.len() == length).then(|| number(digits)).flatten()
 }
 
 fn traceparent(value: &[u8]) -> Option<u128> {
@@ -182,7 +182,7 @@ fn b3(value: &[u8]) -> Option<u128> {
 }
 
 fn b3_trace_id(value: &[u8]) -> Option<u128> {
-    matches!(value.len(), 16 | 32).then(|| hex(value)).flatten()
+    matches!(value.len(), 16 | 32).then(|| number(value)).flatten()
 }
 
 fn decimal(value: &[u8]) -> Option<u128> {
@@ -197,7 +197,7 @@ fn uber(value: &[u8]) -> Option<u128> {
     let end = value.iter().position(|b| matches!(b, b':' | b'%'))?;
     let (id, rest) = value.split_at_checked(end)?;
     let separated = matches!(rest, [b':', ..] | [b'%', b'3', b'A' | b'a', ..]);
-    separated.then(|| hex(id)).flatten()
+    separated.then(|| number(id)).flatten()
 }
 
 fn amzn(value: &[u8]) -> Option<u128> {
