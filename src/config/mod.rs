@@ -1,4 +1,7 @@
 //! `pluginConfig`: parsed once, into types that cannot be wrong.
+//!
+//! Readers of parts are `#[cold]`, so that none becomes part of another: a proxy compiles a function
+//! in memory that grows with it, and keeps what that took.
 
 mod reader;
 pub mod schema;
@@ -234,10 +237,12 @@ impl Config {
     }
 }
 
+#[cold]
 fn flag(node: Option<Node<'_>>, default: bool) -> Result<bool, Error> {
     node.map_or(Ok(default), |node| node.boolean())
 }
 
+#[cold]
 fn track_name(node: &Node<'_>, earlier: &[Name]) -> Result<Name, Error> {
     let text = node.text()?;
     let name = Name::parse(text)
@@ -251,6 +256,7 @@ fn track_name(node: &Node<'_>, earlier: &[Name]) -> Result<Name, Error> {
     Ok(name)
 }
 
+#[cold]
 fn conditions(entry: &Node<'_>) -> Result<Vec<Condition>, Error> {
     let rule = entry.object(schema::RULE)?;
     let mut conditions = Vec::new();
@@ -301,6 +307,7 @@ fn conditions(entry: &Node<'_>) -> Result<Vec<Condition>, Error> {
     Ok(conditions)
 }
 
+#[cold]
 fn test(node: &Node<'_>) -> Result<Test, Error> {
     let fields = node.object(schema::TEST)?;
     let mut tests = Vec::new();
@@ -333,6 +340,7 @@ fn pattern(node: &Node<'_>) -> Result<Pattern, Error> {
     })
 }
 
+#[cold]
 fn app(name: &str, node: &Node<'_>) -> Result<App, Error> {
     let (namespace, app) = match name.split_once('/') {
         Some((namespace, app)) => (Some(namespace), app),
@@ -344,6 +352,7 @@ fn app(name: &str, node: &Node<'_>) -> Result<App, Error> {
     Ok(App { namespace: namespace.map(Into::into), app: app.into() })
 }
 
+#[cold]
 fn read_workloads(node: &Node<'_>, track: &Name) -> Result<Vec<Workload>, Error> {
     if node.is_list() {
         let version = |item: Node<'_>| {
@@ -358,6 +367,7 @@ fn read_workloads(node: &Node<'_>, track: &Name) -> Result<Vec<Workload>, Error>
         .collect()
 }
 
+#[cold]
 fn edge(node: &Node<'_>) -> Result<Edge, Error> {
     let mut edge = Edge { gateway: false, inbound: Vec::new() };
     for item in node.list()? {
@@ -375,6 +385,7 @@ fn edge(node: &Node<'_>) -> Result<Edge, Error> {
     Ok(edge)
 }
 
+#[cold]
 fn labels(node: &Node<'_>) -> Result<Labels, Error> {
     let labels = node.object(schema::LABELS)?;
     let label = |name: &'static str| -> Result<Box<str>, Error> {
@@ -389,6 +400,7 @@ fn labels(node: &Node<'_>) -> Result<Labels, Error> {
     Ok(Labels { app: label("app")?, version: label("version")? })
 }
 
+#[cold]
 fn read_propagation(node: Option<Node<'_>>, names: &Names) -> Result<Propagation, Error> {
     let mut keys = Vec::new();
     let mut orphans = Orphans::Workload;
@@ -454,6 +466,7 @@ fn source(node: &Node<'_>) -> Result<Source, Error> {
 }
 
 /// `[0-9]+(ms|s|m|h|d)`, as milliseconds, not zero.
+#[cold]
 fn duration_ms(node: &Node<'_>) -> Result<u64, Error> {
     let text = node.text()?;
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -473,6 +486,7 @@ fn duration_ms(node: &Node<'_>) -> Result<u64, Error> {
     })
 }
 
+#[cold]
 fn isolation(node: &Node<'_>, workloads: &[Vec<Workload>]) -> Result<Isolation, Error> {
     match node.text()? {
         "observe" => Ok(Isolation::Observe),
@@ -484,6 +498,7 @@ fn isolation(node: &Node<'_>, workloads: &[Vec<Workload>]) -> Result<Isolation, 
     }
 }
 
+#[cold]
 fn egress(node: &Node<'_>) -> Result<Egress, Error> {
     let egress = node.object(schema::EGRESS)?;
     let strip = flag(egress.get("strip"), true)?;
@@ -501,6 +516,7 @@ fn egress(node: &Node<'_>) -> Result<Egress, Error> {
     Ok(Egress { strip, mesh_domains })
 }
 
+#[cold]
 fn share(node: &Node<'_>) -> Result<Share, Error> {
     let share = node.object(schema::SHARE)?;
     match (share.get("percent"), share.get("ramp")) {
@@ -525,6 +541,7 @@ fn rfc_3339(node: &Node<'_>) -> Result<u64, Error> {
     })
 }
 
+#[cold]
 fn date_time(text: &[u8]) -> Option<u64> {
     let number = |from: usize, to: usize| -> Option<i64> {
         let digits = text.get(from..to)?;
@@ -594,6 +611,7 @@ fn parameter_name(node: &Node<'_>) -> Result<Box<str>, Error> {
     Ok(name.into())
 }
 
+#[cold]
 fn read_identity(node: &Node<'_>) -> Result<(Identity, String), Error> {
     let fields = node.object(schema::IDENTITY)?;
     let mut found = Vec::new();
@@ -620,6 +638,7 @@ fn read_identity(node: &Node<'_>) -> Result<(Identity, String), Error> {
     }
 }
 
+#[cold]
 fn read_preview(node: &Node<'_>, identity: &Identity) -> Result<PreviewConfig, Error> {
     let fields = node.object(schema::PREVIEW)?;
     let keys = match (fields.get("keys"), fields.get("keysFrom")) {
@@ -699,6 +718,7 @@ const NOT_OURS: [&str; 24] = [
     "x-request-id",
 ];
 
+#[cold]
 fn header(node: &Node<'_>) -> Result<Box<str>, Error> {
     let name = node.text()?.to_ascii_lowercase();
     if !is_header_name(&name) {
