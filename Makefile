@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build cli image push lint test fuzz test-envoys budget mutants istio-test envoy demo soak screenshots
+.PHONY: help build cli image push lint test fuzz test-envoys budget mutants istio-test envoy demo soak bench screenshots
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -88,6 +88,14 @@ DEMO ?= target/debug/demo
 demo: build $(ENVOY_READY) ## Run the weather app on a mesh of real Envoys; FORWARD=, FILTER=, ROUTES=, PORT= choose
 	@cargo build --quiet --package demo
 	@exec $(DEMO) run
+
+BENCH := target/release/bench
+
+# FULL=1 measures every shape, BENCH_PEER=path.wasm:config.json another module too.
+bench: build $(ENVOY_READY) ## Measure what the filter costs, beside a filter that does nothing and Lua; writes docs/benchmarks.md
+	@$(call wasm_filter,noop,benches/noop/src/lib.rs,target/noop.wasm)
+	@cargo build --quiet --release --package bench
+	@exec $(BENCH)
 
 # A release build: the applications are not what is measured, but a million requests go through them.
 soak: build $(ENVOY_READY) ## Send REQUESTS (1,000,000) through the mesh while it is updated, killed and drained; check each

@@ -1,0 +1,101 @@
+//! A client that waits for each answer before it sends the next request.
+
+use crate::plan::{Direction, Protocol, Route};
+use crate::proxy::status;
+use anyhow::{Result, bail};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::Request;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// A connection that is kept.
+pub(crate) enum Connection {
+    Http1(http1::SendRequest<Empty<Bytes>>),
+    Http2(http2::SendRequest<Empty<Bytes>>),
+}
+
+impl Connection {
+    pub(crate) async fn open(to: SocketAddr, protocol: Protocol) -> Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        let io = TokioIo::new(stream);
+        // How a connection ends shows in the request that it was for.
+        match protocol {
+            Protocol::Http1 => {
+                let (sender, connection) = http1::handshake(io).await?;
+                tokio::spawn(connection);
+                Ok(Self::Http1(sender))
+            }
+            Protocol::Http2 => {
+                let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+                tokio::spawn(connection);
+                Ok(Self::Http2(sender))
+            }
+        }
+    }
+
+    /// Sends a request and reads its answer to the end. Returns the route that it took, and how
+    /// long that lasted.
+    pub(crate) async fn ask(
+        &mut self,
+        request: &Request<Empty<Bytes>>,
+    ) -> Result<(Route, Duration)> {
+        let request = request.clone();
+        let began = Instant::now();
+        let answer: hyper::Response<Incoming> = match self {
+            Self::Http1(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await?
+            }
+            Self::Http2(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await?
+            }
+        };
+        let (head, body) = answer.into_parts();
+        body.collect().await?;
+        let took = began.elapsed();
+        let taken = [Route::V1, Route::V2].into_iter().find(|route| status(*route) == head.status);
+        match taken {
+            Some(route) => Ok((route, took)),
+            None => bail!("answered {}", head.status),
+        }
+    }
+}
+
+/// A GET with these headers.
+pub(crate) fn request(
+    protocol: Protocol,
+    headers: &[(String, String)],
+) -> Result<Request<Empty<Bytes>>> {
+    const AUTHORITY: &str = "forecast:3002";
+    let mut request = match protocol {
+        Protocol::Http1 => Request::get("/forecast?place=1").header("host", AUTHORITY),
+        Protocol::Http2 => Request::get(format!("http://{AUTHORITY}/forecast?place=1")),
+    };
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    Ok(request.body(Empty::new())?)
+}
+
+/// The same, as a filter sees it.
+pub(crate) fn header_map(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let pseudo = [
+        (":authority", "forecast:3002"),
+        (":path", "/forecast?place=1"),
+        (":method", "GET"),
+        (":scheme", "http"),
+    ];
+    let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    pseudo.into_iter().chain(headers.iter().cloned()).collect()
+}
+
+/// What `xds.listener_direction` is there.
+pub(crate) fn listener_direction(direction: Direction) -> i64 {
+    direction as i64
+}

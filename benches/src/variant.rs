@@ -1,0 +1,147 @@
+//! The filters that are compared.
+
+use crate::plan::Situation;
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What stands in a listener. All but `None` are compared by what they cost over it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Variant {
+    None,
+    NoOp,
+    /// A script of the `lua` folder.
+    Lua(String),
+    /// release-track, with one of the configurations.
+    Ours(String),
+    /// What `BENCH_PEER` names.
+    Peer,
+}
+
+impl Variant {
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::None => "no filter",
+            Self::NoOp => "no-op",
+            Self::Lua(_) => "Lua",
+            Self::Ours(_) => "release-track",
+            Self::Peer => "peer",
+        }
+    }
+}
+
+/// Another module, with its configuration: `path.wasm:config.json`.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) module: PathBuf,
+    pub(crate) config: PathBuf,
+}
+
+impl std::str::FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (module, config) = text.split_once(':').ok_or("this must be path.wasm:config.json")?;
+        let existing = |path: &str| {
+            let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+            if path.is_file() {
+                Ok(path)
+            } else {
+                Err(format!("there is no file {}", path.display()))
+            }
+        };
+        Ok(Self { module: existing(module)?, config: existing(config)? })
+    }
+}
+
+/// Where the filters are.
+pub(crate) struct Filters {
+    pub(crate) ours: PathBuf,
+    pub(crate) no_op: PathBuf,
+    lua: PathBuf,
+    /// By name; and of the peer.
+    configs: BTreeMap<String, String>,
+    peer: Option<(PathBuf, String)>,
+}
+
+impl Filters {
+    pub(crate) fn new(
+        project: &Path,
+        configs: BTreeMap<String, String>,
+        peer: Option<Peer>,
+    ) -> Result<Self> {
+        let peer = match peer {
+            Some(Peer { module, config }) => {
+                let text = std::fs::read_to_string(&config);
+                Some((module, text.with_context(|| config.display().to_string())?))
+            }
+            None => None,
+        };
+        Ok(Self {
+            ours: project.join("dist/release-track.wasm"),
+            no_op: project.join("target/noop.wasm"),
+            lua: project.join("benches/lua"),
+            configs,
+            peer,
+        })
+    }
+
+    /// What is compared in a situation.
+    pub(crate) fn variants(&self, situation: &Situation) -> Vec<Variant> {
+        let mut variants = vec![Variant::None, Variant::NoOp];
+        variants.extend(situation.lua.clone().map(Variant::Lua));
+        variants.push(Variant::Ours(situation.config.clone()));
+        variants.extend(self.peer.is_some().then_some(Variant::Peer));
+        variants
+    }
+
+    /// The module and the configuration of a Wasm filter.
+    pub(crate) fn module(&self, variant: &Variant) -> Option<(&Path, &str)> {
+        match variant {
+            Variant::None | Variant::Lua(_) => None,
+            Variant::NoOp => Some((&self.no_op, "")),
+            Variant::Ours(config) => Some((&self.ours, self.configs.get(config)?)),
+            Variant::Peer => self.peer.as_ref().map(|(module, config)| (&**module, &**config)),
+        }
+    }
+
+    /// Envoy's configuration of a variant.
+    pub(crate) fn of(&self, variant: &Variant) -> Result<Option<Value>> {
+        if let Variant::Lua(script) = variant {
+            let path = self.lua.join(script).with_extension("lua");
+            let text = std::fs::read_to_string(&path);
+            return Ok(Some(json!({
+                "name": "lua",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+                    "default_source_code": {
+                        "inline_string": text.with_context(|| path.display().to_string())?,
+                    },
+                },
+            })));
+        }
+        let name = variant.label();
+        Ok(self.module(variant).map(|(module, config)| {
+            json!({
+                "name": name,
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                    "config": {
+                        "name": name,
+                        "root_id": name,
+                        "failure_policy": "FAIL_RELOAD",
+                        "configuration": {
+                            "@type": "type.googleapis.com/google.protobuf.StringValue",
+                            "value": config,
+                        },
+                        "vm_config": {
+                            "runtime": "envoy.wasm.runtime.v8",
+                            "code": {"local": {"filename": module}},
+                        },
+                    },
+                },
+            })
+        }))
+    }
+}
