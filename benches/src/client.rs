@@ -1,6 +1,6 @@
 //! A client that waits for each answer before it sends the next request.
 
-use crate::plan::{Direction, Protocol, Route};
+use crate::plan::{Protocol, Route};
 use crate::proxy::status;
 use anyhow::{Result, bail};
 use http_body_util::{BodyExt as _, Empty};
@@ -93,9 +93,4 @@ pub(crate) fn header_map(headers: &[(String, String)]) -> Vec<(String, String)> 
     ];
     let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.to_owned()));
     pseudo.into_iter().chain(headers.iter().cloned()).collect()
-}
-
-/// What `xds.listener_direction` is there.
-pub(crate) fn listener_direction(direction: Direction) -> i64 {
-    direction as i64
 }

@@ -1,7 +1,7 @@
 //! The cost of a request: every variant of every situation, in small blocks by turns.
 
 use crate::client::{self, Connection};
-use crate::plan::{Direction, Plan, Protocol, Route, Run, Situation};
+use crate::plan::{Direction, Plan, Route, Run, Situation};
 use crate::proxy::{Place, Proxy, places};
 use crate::statistics::{Block, Figure, figure, median};
 use crate::variant::{Filters, Variant};
@@ -161,12 +161,4 @@ pub(crate) async fn measure(
             Measured { situation: situation.clone(), blocks: blocks.collect() }
         })
         .collect())
-}
-
-/// The protocol's name, for people.
-pub(crate) fn name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Http1 => "HTTP/1.1",
-        Protocol::Http2 => "HTTP/2",
-    }
 }

@@ -1,6 +1,7 @@
 //! `make bench`.
 
 mod client;
+mod guest;
 mod latency;
 mod plan;
 mod proxy;
@@ -28,6 +29,9 @@ struct Arguments {
     /// Rounds, if not as many as the plan says
     #[arg(long, env)]
     rounds: Option<usize>,
+    /// Situations that begin with this, and only the cost of a request
+    #[arg(long, env)]
+    only: Option<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -52,7 +56,25 @@ async fn run(arguments: Arguments) -> Result<()> {
     )?;
     let mut plan = plan;
     plan.run.rounds = arguments.rounds.unwrap_or(plan.run.rounds);
+    if let Some(only) = &arguments.only {
+        plan.situations.retain(|situation| situation.name.starts_with(only));
+    }
     let filters = Filters::new(project, plan.configs.clone(), arguments.peer)?;
+    for situation in &plan.situations {
+        let Some(node) = plan.nodes.get(&situation.node) else { continue };
+        for v in filters.variants(situation) {
+            if let Some(w) = guest::work(node, situation, &v, &filters)? {
+                println!(
+                    "{} {} {} fuel {} hostcalls {}",
+                    situation.name,
+                    situation.shape,
+                    v.label(),
+                    w.fuel,
+                    w.hostcalls
+                );
+            }
+        }
+    }
     let binary = mesh::envoy::find()?;
     let progress = ProgressBar::new(0);
     let all = latency::measure(&binary, &plan, &filters, &progress).await?;

@@ -98,9 +98,12 @@ fn address(at: SocketAddr) -> Value {
     json!({"socket_address": {"address": at.ip().to_string(), "port_value": at.port()}})
 }
 
+/// The cluster of the route of v1, which is the route before a filter says more.
+pub(crate) const CLUSTER_V1: &str = "outbound|3002|v1|forecast.weather.svc.cluster.local";
+
 fn cluster(route: Route) -> &'static str {
     match route {
-        Route::V1 => "outbound|3002|v1|forecast.weather.svc.cluster.local",
+        Route::V1 => CLUSTER_V1,
         Route::V2 => "outbound|3002|v2|forecast.weather.svc.cluster.local",
     }
 }
