@@ -51,7 +51,7 @@ endef
 lint: $(CARGO_DENY) ## Check the form, the warnings (native and wasm), and the licences
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-	cargo clippy --quiet --locked --target wasm32-wasip1 --package release-track --package probe -- -D warnings
+	cargo clippy --quiet --locked --target wasm32-wasip1 --package release-track --package probe --package noop -- -D warnings
 	$(CARGO_DENY) --log-level error --workspace --locked check --hide-inclusion-graph bans licenses sources
 	@if timeout 60 $(CARGO_DENY) --log-level off fetch db; then \
 	  $(CARGO_DENY) --log-level error --workspace --locked check advisories; \
@@ -89,13 +89,11 @@ demo: build $(ENVOY_READY) ## Run the weather app on a mesh of real Envoys; FORW
 	@cargo build --quiet --package demo
 	@exec $(DEMO) run
 
-BENCH := target/release/bench
-
 # FULL=1 measures every shape, BENCH_PEER=path.wasm:config.json another module too.
 bench: build $(ENVOY_READY) ## Measure what the filter costs, beside a filter that does nothing and Lua; writes docs/benchmarks.md
 	@$(call wasm_filter,noop,benches/noop/src/lib.rs,target/noop.wasm)
-	@cargo build --quiet --release --package bench
-	@exec $(BENCH)
+	@cargo build --quiet --locked --release --package bench
+	@exec target/release/bench
 
 # A release build: the applications are not what is measured, but a million requests go through them.
 soak: build $(ENVOY_READY) ## Send REQUESTS (1,000,000) through the mesh while it is updated, killed and drained; check each

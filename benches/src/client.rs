@@ -82,15 +82,3 @@ pub(crate) fn request(
     }
     Ok(request.body(Empty::new())?)
 }
-
-/// The same, as a filter sees it.
-pub(crate) fn header_map(headers: &[(String, String)]) -> Vec<(String, String)> {
-    let pseudo = [
-        (":authority", "forecast:3002"),
-        (":path", "/forecast?place=1"),
-        (":method", "GET"),
-        (":scheme", "http"),
-    ];
-    let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    pseudo.into_iter().chain(headers.iter().cloned()).collect()
-}

@@ -32,13 +32,7 @@ impl Measured {
         self.variants().find(|variant| variant.label() == label)
     }
 
-    /// What a request takes.
-    pub(crate) fn time(&self, variant: &Variant, time: Time) -> Figure {
-        let blocks = self.of(variant);
-        figure(blocks.len(), |rounds| median(rounds.iter().map(|n| time(&blocks[*n]))))
-    }
-
-    /// What the variant adds to it.
+    /// What the variant adds to a request, in microseconds.
     pub(crate) fn cost(&self, variant: &Variant, time: Time) -> Figure {
         figure(self.of(variant).len(), |rounds| self.cost_in(variant, time, rounds))
     }

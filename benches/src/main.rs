@@ -1,18 +1,37 @@
 //! `make bench`.
+//!
+//! ```text
+//! plan            benchmark.yaml, read
+//!   variant         the filters that are compared
+//!   proxy           the Envoys that they stand in
+//!   latency         what a request costs: client, blocks by turns
+//!   start           memory, and time until ready
+//!   module · budget · machine   what is looked up
+//!     report · plot     docs/benchmarks.md and its picture
+//! ```
 
+mod budget;
 mod client;
-mod guest;
 mod latency;
+mod machine;
+mod module;
 mod plan;
+mod plot;
 mod proxy;
+mod report;
+mod start;
 mod statistics;
 mod variant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use budget::Budget;
 use clap::Parser;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
+use machine::Machine;
 use mesh::manifest::Manifests;
+use module::Module;
 use plan::Plan;
+use report::Results;
 use std::path::Path;
 use std::process::ExitCode;
 use variant::{Filters, Peer};
@@ -27,9 +46,9 @@ struct Arguments {
     #[arg(long, env = "BENCH_PEER", value_name = "path.wasm:config.json")]
     peer: Option<Peer>,
     /// Rounds, if not as many as the plan says
-    #[arg(long, env)]
-    rounds: Option<usize>,
-    /// Situations that begin with this, and only the cost of a request
+    #[arg(long, env, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Only the cost of a request in situations that begin with this; writes nothing
     #[arg(long, env)]
     only: Option<String>,
 }
@@ -49,61 +68,50 @@ async fn run(arguments: Arguments) -> Result<()> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no project")?;
     let manifests = Manifests::load([project.join("wasmplugin/wasmplugin.yaml")])?;
     let [story] = &manifests.wasm_plugins[..] else { anyhow::bail!("one WasmPlugin is expected") };
-    let plan = Plan::read(
+    let mut plan = Plan::read(
         &project.join("benches/benchmark.yaml"),
         &story.spec.plugin_config,
         arguments.full,
     )?;
-    let mut plan = plan;
-    plan.run.rounds = arguments.rounds.unwrap_or(plan.run.rounds);
+    let planned_rounds = plan.run.rounds;
+    plan.run.rounds = arguments.rounds.map_or(planned_rounds, usize::from);
     if let Some(only) = &arguments.only {
         plan.situations.retain(|situation| situation.name.starts_with(only));
+        ensure!(!plan.situations.is_empty(), "no situation begins with {only:?}");
     }
     let filters = Filters::new(project, plan.configs.clone(), arguments.peer)?;
-    for situation in &plan.situations {
-        let Some(node) = plan.nodes.get(&situation.node) else { continue };
-        for v in filters.variants(situation) {
-            if let Some(w) = guest::work(node, situation, &v, &filters)? {
-                println!(
-                    "{} {} {} fuel {} hostcalls {}",
-                    situation.name,
-                    situation.shape,
-                    v.label(),
-                    w.fuel,
-                    w.hostcalls
-                );
-            }
-        }
-    }
     let binary = mesh::envoy::find()?;
-    let progress = ProgressBar::new(0);
-    let all = latency::measure(&binary, &plan, &filters, &progress).await?;
-    for m in &all {
-        for v in m.variants() {
-            let low: latency::Time = |b| b.low;
-            let med: latency::Time = |b| b.median;
-            let noop = m.find("no-op").unwrap();
-            let c = m.cost(v, low);
-            let r = m.ratio(v, noop, low);
-            let rm = m.ratio(v, noop, med);
-            println!(
-                "{:40} {:12} {:14} {:7.1} {:7.1} cost {:6.2} [{:6.2} {:6.2}]  /noop {:5.2} [{:5.2} {:5.2}] med {:5.2} [{:5.2} {:5.2}]",
-                m.situation.name,
-                m.situation.shape,
-                v.label(),
-                m.time(v, low).value,
-                m.time(v, med).value,
-                c.value,
-                c.from,
-                c.to,
-                r.value,
-                r.from,
-                r.to,
-                rm.value,
-                rm.from,
-                rm.to
-            );
-        }
+    let machine = Machine::look(&binary)?;
+
+    let measured = latency::measure(&binary, &plan, &filters, &progress("Requests")?).await?;
+    if arguments.only.is_some() {
+        print!("{}", report::requests(&measured, report::LOW));
+        return Ok(());
     }
+    let variants = filters.to_start();
+    let node = plan.nodes.get(&plan.starts.node).context("`starts` names no node")?;
+    let rounds = plan.starts.rounds.min(plan.run.rounds);
+    let starts =
+        start::measure(&binary, node, &filters, &variants, rounds, &progress("Starts")?).await?;
+    let modules =
+        filters.modules().into_iter().filter_map(|v| Module::of(&v, &filters).transpose());
+    let results = Results {
+        machine,
+        run: plan.run,
+        planned_rounds,
+        measured,
+        starts,
+        modules: modules.collect::<Result<_>>()?,
+        budget: Budget::read(&project.join("tests/budget/budget.yaml"))?,
+    };
+    let document = project.join("docs/benchmarks.md");
+    report::write(&document, &results, &plan.goals)?;
+    plot::draw(&project.join("docs/images/benchmarks.svg"), &results.measured)?;
+    println!("Written: docs/benchmarks.md, docs/images/benchmarks.svg");
     Ok(())
+}
+
+fn progress(what: &'static str) -> Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}, {eta} left")?;
+    Ok(ProgressBar::new(0).with_style(style).with_message(what))
 }

@@ -18,7 +18,7 @@ struct File {
     #[serde(rename = "about")]
     _about: String,
     run: Run,
-    starts: usize,
+    starts: Starts,
     nodes: BTreeMap<String, Node>,
     configs: BTreeMap<String, ConfigText>,
     shapes: IndexMap<String, ShapeText>,
@@ -35,6 +35,14 @@ pub(crate) struct Run {
     /// Requests at the beginning of a block that do not count.
     pub(crate) warm_up: usize,
     pub(crate) requests: usize,
+}
+
+/// The starts that are looked at.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Starts {
+    pub(crate) node: String,
+    pub(crate) rounds: usize,
 }
 
 /// A proxy, as Istio names it.
@@ -108,8 +116,11 @@ struct SituationText {
     shapes: Vec<String>,
 }
 
+/// The configuration that goes without saying.
+pub(crate) const STORY: &str = "story";
+
 fn story() -> String {
-    "story".into()
+    STORY.into()
 }
 
 /// The routes behind the filter, as the story has them.
@@ -124,26 +135,56 @@ pub(crate) enum Route {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Goal {
-    pub(crate) situation: String,
+    /// A situation, or a path of the budget; else what people read.
+    pub(crate) of: String,
     pub(crate) at_most: f64,
-    pub(crate) times: Unit,
+    pub(crate) unit: Unit,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
 pub(crate) enum Unit {
     /// The cost of the Lua filter in the same situation.
-    Lua,
+    #[serde(rename = "times Lua")]
+    TimesLua,
     /// The cost of the filter that does nothing.
-    NoOp,
-    /// A hostcall in the request phase.
+    #[serde(rename = "times no-op")]
+    TimesNoOp,
+    #[serde(rename = "hostcalls")]
     Hostcalls,
+    #[serde(rename = "allocations")]
+    Allocations,
+    /// Of a process with one worker.
+    #[serde(rename = "MiB over no-op")]
+    MemoryOfProcess,
+    /// Of each worker but the first.
+    #[serde(rename = "MiB over no filter")]
+    MemoryOfWorker,
+    #[serde(rename = "ms over no-op")]
+    Ready,
+    /// Of the module, 1000 bytes each.
+    #[serde(rename = "KB")]
+    Size,
+}
+
+impl Unit {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::TimesLua => "times Lua",
+            Self::TimesNoOp => "times no-op",
+            Self::Hostcalls => "hostcalls",
+            Self::Allocations => "allocations",
+            Self::MemoryOfProcess => "MiB over no-op",
+            Self::MemoryOfWorker => "MiB over no filter",
+            Self::Ready => "ms over no-op",
+            Self::Size => "KB",
+        }
+    }
 }
 
 /// Everything that is to be measured.
 pub(crate) struct Plan {
     pub(crate) run: Run,
-    pub(crate) starts: usize,
+    pub(crate) starts: Starts,
     pub(crate) nodes: BTreeMap<String, Node>,
     /// `pluginConfig` by name, as JSON.
     pub(crate) configs: BTreeMap<String, String>,
@@ -156,7 +197,7 @@ pub(crate) struct Plan {
 pub(crate) struct Situation {
     pub(crate) name: String,
     pub(crate) shape: String,
-    /// The first of its shapes.
+    /// The first of its shapes, which stands for it in the plot.
     pub(crate) is_plain: bool,
     pub(crate) node: String,
     pub(crate) direction: Direction,

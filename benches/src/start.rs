@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// Worker threads: of a sidecar with the default of two, of a gateway with more.
-pub(crate) const FEW: usize = 1;
-pub(crate) const MANY: usize = 8;
+const FEW: usize = 1;
+const MANY: usize = 8;
 
 /// V8's own threads go on for a moment after the start.
 const SETTLE: Duration = Duration::from_millis(1500);
@@ -33,6 +33,10 @@ pub(crate) struct Starts {
 }
 
 impl Starts {
+    pub(crate) fn variants(&self) -> impl Iterator<Item = &Variant> {
+        self.starts.iter().map(|(variant, _)| variant)
+    }
+
     /// Milliseconds until ready, beyond those of another variant.
     pub(crate) fn ready_over(&self, variant: &Variant, other: &Variant) -> Figure {
         self.over(variant, other, |start| start.ready)
@@ -43,11 +47,30 @@ impl Starts {
         self.over(variant, other, |start| start.memory)
     }
 
-    fn over(&self, variant: &Variant, other: &Variant, of: fn(&Start) -> f64) -> Figure {
-        let (these, those) = (self.of(variant), self.of(other));
-        figure(these.len(), |rounds| {
-            median(rounds.iter().map(|n| of(&these[*n]))) - median(rounds.iter().map(|n| of(&those[*n])))
+    /// MiB that each worker but the first adds, beyond no filter; `self` has few workers.
+    pub(crate) fn memory_per_worker(&self, many: &Self, variant: &Variant) -> Figure {
+        let rounds = self.of(variant).len().min(many.of(variant).len());
+        let further = many.workers.saturating_sub(self.workers) as f64;
+        figure(rounds, |rounds| {
+            let over =
+                |starts: &Self| starts.over_in(variant, &Variant::None, |s| s.memory, rounds);
+            (over(many) - over(self)) / further
         })
+    }
+
+    fn over(&self, variant: &Variant, other: &Variant, of: fn(&Start) -> f64) -> Figure {
+        figure(self.of(variant).len(), |rounds| self.over_in(variant, other, of, rounds))
+    }
+
+    fn over_in(
+        &self,
+        variant: &Variant,
+        other: &Variant,
+        of: fn(&Start) -> f64,
+        rounds: &[usize],
+    ) -> f64 {
+        let middle = |starts: &[Start]| median(rounds.iter().map(|n| of(&starts[*n])));
+        middle(self.of(variant)) - middle(self.of(other))
     }
 
     fn of(&self, variant: &Variant) -> &[Start] {
@@ -56,7 +79,7 @@ impl Starts {
     }
 }
 
-/// Starts each variant `rounds` times, by turns, with few and with many workers.
+/// Starts each variant `rounds` times, by turns, with few and with many workers. Returns both.
 pub(crate) async fn measure(
     binary: &Path,
     node: &Node,
@@ -64,19 +87,23 @@ pub(crate) async fn measure(
     variants: &[Variant],
     rounds: usize,
     progress: &ProgressBar,
-) -> Result<Vec<Starts>> {
+) -> Result<[Starts; 2]> {
     progress.set_length((2 * rounds * variants.len()) as u64);
-    let mut all = Vec::new();
-    for workers in [FEW, MANY] {
-        let mut starts: Vec<_> = variants.iter().map(|v| (v.clone(), Vec::new())).collect();
-        for _ in 0..rounds {
-            fastrand::shuffle(&mut starts);
-            for (variant, starts) in &mut starts {
-                starts.push(start(binary, node, filters, variant, workers).await?);
+    let mut all = [FEW, MANY].map(|workers| Starts {
+        workers,
+        starts: variants.iter().map(|variant| (variant.clone(), Vec::new())).collect(),
+    });
+    for _ in 0..rounds {
+        for Starts { workers, starts } in &mut all {
+            fastrand::shuffle(starts);
+            for (variant, starts) in starts {
+                starts.push(start(binary, node, filters, variant, *workers).await?);
                 progress.inc(1);
             }
         }
-        all.push(Starts { workers, starts });
+    }
+    for Starts { starts, .. } in &mut all {
+        starts.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
     Ok(all)
 }

@@ -29,6 +29,13 @@ pub(crate) struct Figure {
     pub(crate) to: f64,
 }
 
+impl Figure {
+    /// One that was counted.
+    pub(crate) fn exact(value: f64) -> Self {
+        Self { value, from: value, to: value }
+    }
+}
+
 /// `percent` of the values are at most this; the values get sorted. NaN where there is none.
 pub(crate) fn percentile(values: &mut [f64], percent: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);

@@ -1,6 +1,6 @@
 //! The filters that are compared.
 
-use crate::plan::Situation;
+use crate::plan::{STORY, Situation};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -27,6 +27,14 @@ impl Variant {
             Self::Lua(_) => "Lua",
             Self::Ours(_) => "release-track",
             Self::Peer => "peer",
+        }
+    }
+
+    /// The label, and the configuration where it is not the story's.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Ours(config) if config != STORY => format!("{}, {config}", self.label()),
+            _ => self.label().to_owned(),
         }
     }
 }
@@ -92,6 +100,21 @@ impl Filters {
         let mut variants = vec![Variant::None, Variant::NoOp];
         variants.extend(situation.lua.clone().map(Variant::Lua));
         variants.push(Variant::Ours(situation.config.clone()));
+        variants.extend(self.peer.is_some().then_some(Variant::Peer));
+        variants
+    }
+
+    /// What is started for memory and the time until ready: with every configuration.
+    pub(crate) fn to_start(&self) -> Vec<Variant> {
+        let mut variants = vec![Variant::None, Variant::NoOp, Variant::Lua("outbound".into())];
+        variants.extend(self.configs.keys().cloned().map(Variant::Ours));
+        variants.extend(self.peer.is_some().then_some(Variant::Peer));
+        variants
+    }
+
+    /// Those that are files of their own.
+    pub(crate) fn modules(&self) -> Vec<Variant> {
+        let mut variants = vec![Variant::Ours(STORY.into()), Variant::NoOp];
         variants.extend(self.peer.is_some().then_some(Variant::Peer));
         variants
     }
