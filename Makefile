@@ -51,7 +51,7 @@ endef
 lint: $(CARGO_DENY) ## Check the form, the warnings (native and wasm), and the licences
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-	cargo clippy --quiet --locked --target wasm32-wasip1 --package release-track --package probe --package noop -- -D warnings
+	cargo clippy --quiet --locked --target wasm32-wasip1 --package release-track --package probe --package noop --package reader -- -D warnings
 	$(CARGO_DENY) --log-level error --workspace --locked check --hide-inclusion-graph bans licenses sources
 	@if timeout 60 $(CARGO_DENY) --log-level off fetch db; then \
 	  $(CARGO_DENY) --log-level error --workspace --locked check advisories; \
@@ -92,6 +92,7 @@ demo: build $(ENVOY_READY) ## Run the weather app on a mesh of real Envoys; FORW
 # FULL=1 measures every shape, BENCH_PEER=path.wasm:config.json another module too.
 bench: build $(ENVOY_READY) ## Measure what the filter costs, beside a filter that does nothing and Lua; writes docs/benchmarks.md
 	@$(call wasm_filter,noop,benches/noop/src/lib.rs,target/noop.wasm)
+	@$(call wasm_filter,reader,benches/reader/src/lib.rs,target/reader.wasm)
 	@cargo build --quiet --locked --release --package bench
 	@exec target/release/bench
 

@@ -78,7 +78,7 @@ impl Lane {
         };
         let reaches = match variant {
             Variant::Lua(_) | Variant::Ours(_) => Some(situation.reaches),
-            Variant::None | Variant::NoOp | Variant::Peer => None,
+            Variant::None | Variant::NoOp | Variant::Reader | Variant::Peer => None,
         };
         Ok(Self { connection, request, reaches, before })
     }

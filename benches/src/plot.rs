@@ -23,6 +23,7 @@ const GRID: RGBColor = RGBColor(0xd0, 0xd7, 0xde);
 fn color(variant: &Variant) -> RGBColor {
     match variant {
         Variant::None | Variant::NoOp => RGBColor(0xa0, 0xa8, 0xb2),
+        Variant::Reader => RGBColor(0x5e, 0x68, 0x73),
         Variant::Lua(_) => RGBColor(0xe0, 0x8a, 0x1e),
         Variant::Ours(_) => RGBColor(0x1f, 0x6f, 0xd1),
         Variant::Peer => RGBColor(0x8a, 0x4f, 0xbf),

@@ -193,7 +193,7 @@ fn workers(starts: &Starts) -> String {
 
 /// A line for each situation and shape.
 pub(crate) fn requests(measured: &[Measured], time: Time) -> String {
-    let others: Vec<_> = ["no-op", "Lua", "peer"]
+    let others: Vec<_> = ["no-op", "reader", "Lua", "peer"]
         .into_iter()
         .filter(|label| measured.iter().any(|m| m.find(label).is_some()))
         .collect();

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Variant {
     None,
     NoOp,
+    /// Reads the headers, and does nothing else.
+    Reader,
     /// A script of the `lua` folder.
     Lua(String),
     /// release-track, with one of the configurations.
@@ -24,6 +26,7 @@ impl Variant {
         match self {
             Self::None => "no filter",
             Self::NoOp => "no-op",
+            Self::Reader => "reader",
             Self::Lua(_) => "Lua",
             Self::Ours(_) => "release-track",
             Self::Peer => "peer",
@@ -65,8 +68,9 @@ impl std::str::FromStr for Peer {
 
 /// Where the filters are.
 pub(crate) struct Filters {
-    pub(crate) ours: PathBuf,
-    pub(crate) no_op: PathBuf,
+    ours: PathBuf,
+    no_op: PathBuf,
+    reader: PathBuf,
     lua: PathBuf,
     /// By name; and of the peer.
     configs: BTreeMap<String, String>,
@@ -89,6 +93,7 @@ impl Filters {
         Ok(Self {
             ours: project.join("dist/release-track.wasm"),
             no_op: project.join("target/noop.wasm"),
+            reader: project.join("target/reader.wasm"),
             lua: project.join("benches/lua"),
             configs,
             peer,
@@ -97,7 +102,7 @@ impl Filters {
 
     /// What is compared in a situation.
     pub(crate) fn variants(&self, situation: &Situation) -> Vec<Variant> {
-        let mut variants = vec![Variant::None, Variant::NoOp];
+        let mut variants = vec![Variant::None, Variant::NoOp, Variant::Reader];
         variants.extend(situation.lua.clone().map(Variant::Lua));
         variants.push(Variant::Ours(situation.config.clone()));
         variants.extend(self.peer.is_some().then_some(Variant::Peer));
@@ -114,7 +119,7 @@ impl Filters {
 
     /// Those that are files of their own.
     pub(crate) fn modules(&self) -> Vec<Variant> {
-        let mut variants = vec![Variant::Ours(STORY.into()), Variant::NoOp];
+        let mut variants = vec![Variant::Ours(STORY.into()), Variant::NoOp, Variant::Reader];
         variants.extend(self.peer.is_some().then_some(Variant::Peer));
         variants
     }
@@ -124,6 +129,7 @@ impl Filters {
         match variant {
             Variant::None | Variant::Lua(_) => None,
             Variant::NoOp => Some((&self.no_op, "")),
+            Variant::Reader => Some((&self.reader, "")),
             Variant::Ours(config) => Some((&self.ours, self.configs.get(config)?)),
             Variant::Peer => self.peer.as_ref().map(|(module, config)| (&**module, &**config)),
         }
