@@ -85,9 +85,18 @@ def _harbour(user):
 
 
 def removed(tier, installation):
-    """Everything removed: traffic as before"""
+    """Everything removed: traffic as before, on open connections from their second request on"""
+    tester = weather.USERS[1]
     tier.install(installation)
+    kept = [weather.Client(tier.gateway) for _ in range(8)]
+    for client in kept:
+        if fault := client.fault(tester, weather.story):
+            raise Stopped(fault)
     tier.remove(installation)
+    for client in kept:
+        client.fault(tester, weather.nothing)
+        if fault := client.fault(tester, weather.nothing):
+            raise Stopped(f"on a connection that was open, at its second request: {fault}")
     return f"{weather.send(tier.gateway, 400, weather.nothing)} requests"
 
 
