@@ -105,7 +105,7 @@ impl<'a> Request<'a> {
     pub fn trace_ids(&self, correlate: &Correlate) -> &Ids {
         self.trace_ids.get_or_init(|| {
             correlate.ids(|source| match source {
-                // A tag's place, and no trace id.
+                // No trace id, as `Source::parse` finds too: here that is known already.
                 Source::XRequestId if self.uuid().is_some() => None,
                 _ => self.trace(source).agreed(),
             })

@@ -1,8 +1,8 @@
 //! Where it was measured.
 
 use anyhow::{Context as _, Result};
+use mesh::envoy::full_version;
 use std::path::Path;
-use std::process::Command;
 use std::{fs, thread};
 
 pub(crate) struct Machine {
@@ -12,7 +12,7 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     /// Processes that ran or waited, on average over the last minutes: 1, 5, 15.
     pub(crate) load: String,
-    /// As it says itself.
+    /// Its version.
     pub(crate) envoy: String,
 }
 
@@ -23,11 +23,6 @@ impl Machine {
         let processors = read("/proc/cpuinfo")?;
         let model = processors.lines().find_map(|line| line.strip_prefix("model name"));
         let load = read("/proc/loadavg")?;
-        let version = Command::new(envoy).arg("--version").output()?.stdout;
-        let version = String::from_utf8_lossy(&version).trim().to_owned();
-        // `envoy  version: <commit>/<version>/Clean/RELEASE/BoringSSL`
-        let number = version.rsplit_once(": ").and_then(|(_, build)| build.split('/').nth(1));
-        let number = number.map(str::to_owned);
         Ok(Self {
             processor: model.unwrap_or("unknown").trim_start_matches([' ', '\t', ':']).to_owned(),
             cores: thread::available_parallelism()?.get(),
@@ -37,7 +32,7 @@ impl Machine {
                 .collect::<Vec<_>>()
                 .join("."),
             load: load.split(' ').take(3).collect::<Vec<_>>().join(", "),
-            envoy: number.unwrap_or(version),
+            envoy: full_version(envoy)?,
         })
     }
 }

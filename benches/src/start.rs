@@ -121,6 +121,7 @@ async fn start(
     let began = Instant::now();
     let proxy = Proxy::start(binary, "envoy", node, workers, filters, places).await?;
     let process = proxy.envoy.process();
+    // `Envoy::ready` looks too seldom to time it.
     while proxy.envoy.admin().get("/ready").await.is_err() {
         anyhow::ensure!(process.is_running(), process.ended().await);
         sleep(Duration::from_millis(2)).await;

@@ -59,17 +59,30 @@ pub fn find() -> Result<PathBuf, Error> {
 
 /// Major and minor version, such as (1, 40): what differs between Envoys differs by that.
 pub fn version(binary: &Path) -> Result<(u32, u32), Error> {
+    ask_version(binary, parse_version)
+}
+
+/// The whole version, such as `1.40.0`.
+pub fn full_version(binary: &Path) -> Result<String, Error> {
+    ask_version(binary, |said| parse_full_version(said).map(str::to_owned))
+}
+
+fn ask_version<T>(binary: &Path, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, Error> {
     let said = match std::process::Command::new(binary).arg("--version").output() {
         Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         Err(error) => error.to_string(),
     };
-    parse_version(&said).ok_or_else(|| Error::Version { binary: binary.into(), said })
+    parse(&said).ok_or_else(|| Error::Version { binary: binary.into(), said })
 }
 
 /// `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`
-fn parse_version(said: &str) -> Option<(u32, u32)> {
+fn parse_full_version(said: &str) -> Option<&str> {
     let (_, build) = said.split_once("version: ")?;
-    let mut numbers = build.split('/').nth(1)?.split('.').map(|number| number.parse().ok());
+    build.split('/').nth(1)
+}
+
+fn parse_version(said: &str) -> Option<(u32, u32)> {
+    let mut numbers = parse_full_version(said)?.split('.').map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))
 }
 

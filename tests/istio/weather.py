@@ -174,10 +174,12 @@ def settle(address, expected=story, users=USERS, rounds=3, seconds=90):
     while right < rounds:
         with Traffic(address, expected, 32, users=users) as traffic:
             traffic.wait(96)
-        right = 0 if traffic.faults else right + 1
-        if traffic.faults:
-            if time.monotonic() > deadline:
-                raise Stopped(f"not settled within {seconds} s: {next(iter(traffic.faults))}")
+        if not traffic.faults:
+            right += 1
+        elif time.monotonic() > deadline:
+            raise Stopped(f"not settled within {seconds} s: {next(iter(traffic.faults))}")
+        else:
+            right = 0
             time.sleep(0.2)
 
 
