@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build cli image push lint test fuzz test-envoys budget mutants istio-test envoy demo soak bench screenshots
+.PHONY: help toolchain build cli image push lint test fuzz test-envoys budget mutants istio-test envoy demo soak bench screenshots
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -21,10 +21,23 @@ CARGO_DENY := .tools/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_FUZZ := .tools/cargo-fuzz-0.13.2/bin/cargo-fuzz
 CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 
+# rustup installs what rust-toolchain.toml names by itself only if the toolchain is missing altogether,
+# and not even then where RUSTUP_AUTO_INSTALL is 0: a toolchain may be there without its wasm target.
+toolchain:
+	@if ! command -v cargo > /dev/null; then \
+	  echo 'Rust is not on the PATH: install it from https://rustup.rs, and try again'; exit 1; \
+	elif [[ -d $$(rustc --print sysroot 2> /dev/null)/lib/rustlib/wasm32-wasip1/lib ]]; then :; \
+	elif command -v rustup > /dev/null; then \
+	  echo "Installing Rust $$(sed -n 's/^channel = //p' rust-toolchain.toml) and its wasm32-wasip1 target"; \
+	  rustup --quiet toolchain install --no-self-update; \
+	else \
+	  echo 'This Rust has no wasm32-wasip1 target, and there is no rustup to add it: install https://rustup.rs'; exit 1; \
+	fi
+
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-build: ## Build the filter: dist/release-track.wasm
+build: toolchain ## Build the filter: dist/release-track.wasm
 	@$(call wasm_filter,release-track,src/plugin.rs,dist/release-track.wasm)
 
 cli: ## Build the command line: dist/release-track
@@ -48,7 +61,7 @@ cargo run --quiet --package slim -- target/wasm32-wasip1/wasm/$(subst -,_,$(1)).
 printf '%s  %s bytes  sha256 %s\n' $(3) "$$(stat -c %s $(3))" "$$(sha256sum $(3) | cut -d' ' -f1)"
 endef
 
-lint: $(CARGO_DENY) ## Check the form, the warnings (native and wasm), and the licences
+lint: toolchain $(CARGO_DENY) ## Check the form, the warnings (native and wasm), and the licences
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --locked --target wasm32-wasip1 --package release-track --package probe --package noop --package reader -- -D warnings
