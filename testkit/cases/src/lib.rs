@@ -1,4 +1,4 @@
-#![doc = include_str!("../README.md")]
+#![doc = include_str!("../../../tests/cases/README.md")]
 #![forbid(unsafe_code)]
 
 mod check;
@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The folder that the case files are in.
-pub const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
+pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");
 
 /// The time of a case that does not say otherwise, in milliseconds of the Unix epoch:
 /// 2027-01-15T08:00:00Z.
