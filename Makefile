@@ -38,7 +38,7 @@ help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 build: toolchain ## Build the filter: dist/release-track.wasm
-	@$(call wasm_filter,release-track,src/plugin.rs,dist/release-track.wasm)
+	@$(call wasm_filter,release-track,src/wasm/mod.rs,dist/release-track.wasm)
 
 cli: ## Build the command line: dist/release-track
 	@cargo build --quiet --locked --release --package release-track-cli

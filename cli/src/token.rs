@@ -5,10 +5,10 @@ use crate::failure::{Failure, REFUSED};
 use crate::given::Given;
 use crate::{Output, say};
 use clap::Args;
-use release_track::config::PreviewKeys;
-use release_track::token::{Key, Tokens};
+use release_track::decide::token::PreviewKeys;
+use release_track::decide::token::{Key, Tokens};
+use release_track::syntax::target;
 use release_track::track::{BASELINE, Name, Names, RESERVED};
-use release_track::uri;
 use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -234,8 +234,8 @@ fn link(page: &str, parameter: &str, token: &str) -> Result<String, Failure> {
         Failure::usage(format!("--url: {page:?}: {error}; as in https://weather.example/"))
     })?;
     let target = url[Position::BeforePath..].to_owned();
-    let target = uri::without_parameter(target.as_bytes(), parameter.as_bytes());
-    let (_, query) = uri::split(&target);
+    let target = target::without_parameter(target.as_bytes(), parameter.as_bytes());
+    let (_, query) = target::split(&target);
     let query = String::from_utf8_lossy(query);
     let and = if query.is_empty() { "" } else { "&" };
     url.set_query(Some(&format!("{query}{and}{parameter}={token}")));
@@ -260,7 +260,7 @@ impl Verify {
         let token = match Url::parse(&self.token) {
             Ok(url) => {
                 let query = url.query().unwrap_or_default();
-                let found = uri::parameter(query.as_bytes(), preview.parameter.as_bytes());
+                let found = target::parameter(query.as_bytes(), preview.parameter.as_bytes());
                 let missing = || format!("this link has no parameter {}", preview.parameter);
                 found.map(<[u8]>::to_vec).ok_or_else(|| Failure::refused(missing()))?
             }

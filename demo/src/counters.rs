@@ -3,6 +3,7 @@
 use crate::stage::Stage;
 use anyhow::{Context, Result};
 use mesh::Pod;
+use release_track::istio::stats::Stat;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts by deployment and counter (`arrivals v2 match`).
@@ -26,8 +27,8 @@ impl Counters {
         let envoy = pod.envoy().with_context(|| format!("{} has no Envoy", pod.name()))?;
         let mut counters = Self::default();
         for (name, value) in envoy.admin().stats(r"release_track\.").await? {
-            if let (Some(counter), Some(count)) = (short(&name), value.as_u64()) {
-                counters.count(deployment(pod.name()), counter, count);
+            if let (Some(stat), Some(count)) = (Stat::parse(&name), value.as_u64()) {
+                counters.count(deployment(pod.name()), stat.short(), count);
             }
         }
         Ok(counters)
@@ -112,27 +113,12 @@ pub(crate) fn deployment(pod: &str) -> &str {
     }
 }
 
-/// `wasmcustom.release_track.track=.=v2;.;outcome=.=match;.;arrivals_total` is `arrivals v2 match`.
-fn short(stat: &str) -> Option<String> {
-    let (_, rest) = stat.split_once("release_track.")?;
-    let (labels, name) = rest.rsplit_once(";.;")?;
-    let values = labels.split(";.;").filter_map(|label| Some(label.split_once("=.=")?.1));
-    let name = name.strip_suffix("_total")?;
-    Some([vec![name], values.collect()].concat().join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_short() {
-        let stat = "wasmcustom.release_track.track=.=v2;.;outcome=.=match;.;arrivals_total";
-        assert_eq!(short(stat).unwrap(), "arrivals v2 match");
-        assert_eq!(
-            short("release_track.event=.=conflict;.;events_total").unwrap(),
-            "events conflict"
-        );
+    fn a_pod_is_of_its_deployment() {
         assert_eq!(deployment("forecast-v2-10"), "forecast-v2");
         assert_eq!(deployment("istio-ingressgateway"), "istio-ingressgateway");
     }

@@ -2,7 +2,7 @@
 //! answers that tell what was decided. The files stay as they are; this is laid over them in memory.
 
 use anyhow::{Context, Result, anyhow};
-use release_track::{token::Key, track::Name};
+use release_track::{decide::token::Key, track::Name};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

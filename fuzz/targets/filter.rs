@@ -7,14 +7,14 @@
 use fuzz::baggage::{members, ours};
 use fuzz::{Faulty, Lines};
 use libfuzzer_sys::fuzz_target;
-use release_track::answer::Answer;
+use release_track::plan::Response;
 use release_track::carrier::request_id::Uuid;
 use release_track::carrier::trace_id::Source;
-use release_track::config::{Config, Identity, Isolation};
+use release_track::config::{Config, Isolation};
 use release_track::filter::Filter;
 use release_track::host::{Host, Verdict};
-use release_track::matching::Subject;
-use release_track::simulated::Simulated;
+use release_track::decide::rules::Subject;
+use release_track::host::fake::FakeHost;
 use release_track::track::Carried;
 use scenarios::{Scenario, Step};
 
@@ -30,8 +30,8 @@ fuzz_target!(|input: &[u8]| {
     faulty(&scenario, &config, calls_before, status);
 });
 
-fn proxy(scenario: &Scenario) -> Simulated {
-    let mut proxy = Simulated::node(scenario.node, &scenario.labels);
+fn proxy(scenario: &Scenario) -> FakeHost {
+    let mut proxy = FakeHost::node(scenario.node, &scenario.labels);
     proxy.now_ms = scenario.now_ms;
     let environment = scenario.environment.iter();
     proxy.environment = environment.map(|(n, v)| ((*n).into(), (*v).into())).collect();
@@ -39,12 +39,12 @@ fn proxy(scenario: &Scenario) -> Simulated {
 }
 
 fn send(host: &mut impl Host, filter: &Filter) -> (Verdict, Answer) {
-    let mut answer = Answer::default();
+    let mut answer = Response::default();
     (filter.on_request(host, &mut answer), answer)
 }
 
 /// The request is at hand, as the client sent it.
-fn begin(proxy: &mut Simulated, step: &Step) {
+fn begin(proxy: &mut FakeHost, step: &Step) {
     let mut property = |name: &str, value: Option<Vec<u8>>| match value {
         Some(value) => proxy.properties.insert(name.into(), value),
         None => proxy.properties.remove(name.as_bytes()),
@@ -87,7 +87,7 @@ fn sound(scenario: &Scenario, config: &Config) {
             if !reads_carriers(config) {
                 let (_, innocents) = send(&mut innocent, &filter);
                 let header = config.header.as_bytes();
-                let stamped = |proxy: &Simulated| -> Vec<Vec<u8>> {
+                let stamped = |proxy: &FakeHost| -> Vec<Vec<u8>> {
                     values(&proxy.headers, header).into_iter().cloned().collect()
                 };
                 // Where it leaves the mesh there may be nothing to strip, and then it counts.
@@ -95,7 +95,7 @@ fn sound(scenario: &Scenario, config: &Config) {
                     assert_eq!(answer, innocents, "what the client sent changes the answer");
                     assert_eq!(stamped(&proxy), stamped(&innocent));
                     // Baggage may be too full for ours, that is the client's loss.
-                    let decided = |proxy: &Simulated| -> Vec<_> {
+                    let decided = |proxy: &FakeHost| -> Vec<_> {
                         let all = proxy.counted().into_iter();
                         all.filter(|(name, _)| name.ends_with("decisions_total")).collect()
                     };
@@ -111,7 +111,7 @@ fn sound(scenario: &Scenario, config: &Config) {
 }
 
 /// A request is answered here only where that was asked for.
-fn goes_on(config: &Config, proxy: &Simulated, verdict: Verdict) {
+fn goes_on(config: &Config, proxy: &FakeHost, verdict: Verdict) {
     match (verdict, &proxy.replied) {
         (Verdict::Continue, None) => {}
         (Verdict::Replied, Some((421, _))) => {
@@ -176,7 +176,7 @@ fn may_leave(step: &Step) -> bool {
     step.cluster.is_some_and(|name| name == "PassthroughCluster" || name.starts_with("outbound|"))
 }
 
-fn leaves(proxy: &Simulated) -> bool {
+fn leaves(proxy: &FakeHost) -> bool {
     let cluster = proxy.properties.get(&b"xds\0cluster_name"[..]);
     cluster.is_some_and(|name| name == b"PassthroughCluster" || name.starts_with(b"outbound|"))
 }

@@ -5,8 +5,8 @@
 //! in their order; a malformed member is nobody's and passes through too.
 
 use super::Edit;
-use crate::header_map::HeaderMap;
-use crate::hex;
+use crate::host::header_map::HeaderMap;
+use crate::syntax::hex;
 use crate::track::{Carried, Name, Names};
 
 /// The member's name, whatever the configured header is called.

@@ -4,17 +4,17 @@
 use crate::BETWEEN;
 use allocation_counter::{measure, opt_out};
 use cases::{Bindings, Case, Step};
-use release_track::answer::Answer;
 use release_track::filter::Filter;
-use release_track::header_map::HeaderMap;
-use release_track::host::{Host, Level, Status};
-use release_track::simulated::Simulated;
+use release_track::host::fake::FakeHost;
+use release_track::host::header_map::HeaderMap;
+use release_track::host::{Facts, Host, Status};
+use release_track::plan::Response;
 
 /// For the last of the steps, which have been taken once before: what a first request sets up is
 /// kept.
 pub(crate) fn allocations(case: &Case, steps: &[Step]) -> u64 {
     let labels: Vec<_> = case.node.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
-    let mut proxy = Simulated::node(&case.node.id, &labels);
+    let mut proxy = FakeHost::node(&case.node.id, &labels);
     proxy.now_ms = case.now_ms;
     let filter = Filter::configure(&mut proxy, case.config.as_bytes()).unwrap();
     let mut proxy = Uncounted(proxy);
@@ -38,7 +38,7 @@ fn of_step(proxy: &mut Uncounted, filter: &Filter, step: &Step) -> u64 {
     host.headers = bytes(step.headers(&Bindings::default()));
     host.response = bytes(step.answer_headers(&Bindings::default()));
     let counted = measure(|| {
-        let mut answer = Answer::default();
+        let mut answer = Response::default();
         filter.on_request(proxy, &mut answer);
         filter.on_response(proxy, &answer);
     });
@@ -46,7 +46,7 @@ fn of_step(proxy: &mut Uncounted, filter: &Filter, step: &Step) -> u64 {
 }
 
 /// A proxy whose own allocations do not count.
-struct Uncounted(Simulated);
+struct Uncounted(FakeHost);
 
 fn uncounted<T>(call: impl FnOnce() -> T) -> T {
     let mut result = None;
@@ -54,17 +54,9 @@ fn uncounted<T>(call: impl FnOnce() -> T) -> T {
     result.unwrap()
 }
 
-impl Host for Uncounted {
+impl Facts for Uncounted {
     fn request_headers(&mut self) -> Result<HeaderMap, Status> {
         uncounted(|| self.0.request_headers())
-    }
-
-    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        uncounted(|| self.0.set_request_header(name, value))
-    }
-
-    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
-        uncounted(|| self.0.remove_request_header(name))
     }
 
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
@@ -77,6 +69,28 @@ impl Host for Uncounted {
 
     fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
         uncounted(|| self.0.shared_data(key))
+    }
+
+    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
+        uncounted(|| self.0.response_headers())
+    }
+
+    fn random(&mut self) -> Result<[u8; 16], Status> {
+        uncounted(|| self.0.random())
+    }
+
+    fn environment(&mut self, name: &str) -> Option<String> {
+        uncounted(|| self.0.environment(name))
+    }
+}
+
+impl Host for Uncounted {
+    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        uncounted(|| self.0.set_request_header(name, value))
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
+        uncounted(|| self.0.remove_request_header(name))
     }
 
     fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
@@ -95,27 +109,11 @@ impl Host for Uncounted {
         uncounted(|| self.0.reply(status, body))
     }
 
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        uncounted(|| self.0.response_headers())
-    }
-
     fn set_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         uncounted(|| self.0.set_response_header(name, value))
     }
 
     fn add_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         uncounted(|| self.0.add_response_header(name, value))
-    }
-
-    fn random(&mut self) -> Result<[u8; 16], Status> {
-        uncounted(|| self.0.random())
-    }
-
-    fn environment(&mut self, name: &str) -> Option<String> {
-        uncounted(|| self.0.environment(name))
-    }
-
-    fn log(&mut self, level: Level, line: &str) {
-        uncounted(|| self.0.log(level, line));
     }
 }

@@ -1,31 +1,29 @@
-//! The core on [`Simulated`], a proxy that is not there.
+//! The core on [`FakeHost`], a proxy that is not there.
 
 use super::{Wrong, of_step};
 use cases::{Act, Answered, Bindings, Case, Seen, Step};
-use release_track::answer::Answer;
 use release_track::filter::Filter;
-use release_track::host::{Level, Verdict};
-use release_track::simulated::Simulated;
+use release_track::host::Verdict;
+use release_track::host::fake::{self, FakeHost};
+use release_track::plan::Response;
 use std::collections::BTreeMap;
 
 pub(super) fn run(case: &Case) -> Wrong {
     let labels: Vec<_> = case.node.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
-    let mut host = Simulated::node(&case.node.id, &labels);
+    let mut host = FakeHost::node(&case.node.id, &labels);
     host.now_ms = case.now_ms;
     host.environment = case.environment.clone();
     let configured = Filter::configure(&mut host, case.config.as_bytes());
     match (&case.act, configured) {
-        (Act::Refused(refused), None) => refused.check(&warnings(&host)),
+        (Act::Refused(refused), None) => refused.check(&fake::warnings()),
         (Act::Refused(_), Some(_)) => vec!["the configuration was not refused".into()],
-        (Act::Requests(_), None) => warnings(&host),
+        (Act::Requests(_), None) => fake::warnings(),
         (Act::Requests(steps), Some(filter)) => {
             let mut bindings = Bindings::default();
-            let mut wrong = case.check_warnings(&warnings(&host));
-            let mut logged = warnings(&host).len();
+            let mut wrong = case.check_warnings(&fake::warnings());
             for (number, step) in steps.iter().enumerate() {
                 let mut seen = send(&mut host, &filter, step, &bindings);
-                let warnings = warnings(&host).len();
-                seen.warnings = Some(warnings - std::mem::replace(&mut logged, warnings));
+                seen.warnings = Some(fake::warnings().len());
                 let lines = step.check(cases::Engine::Native, &seen, &mut bindings);
                 wrong.extend(of_step(case, number, lines));
             }
@@ -34,12 +32,7 @@ pub(super) fn run(case: &Case) -> Wrong {
     }
 }
 
-fn warnings(host: &Simulated) -> Vec<String> {
-    let lines = host.logged.iter().filter(|(level, _)| *level as u32 >= Level::Warn as u32);
-    lines.map(|(_, line)| line.clone()).collect()
-}
-
-fn send(host: &mut Simulated, filter: &Filter, step: &Step, bindings: &Bindings) -> Seen {
+fn send(host: &mut FakeHost, filter: &Filter, step: &Step, bindings: &Bindings) -> Seen {
     let mut property = |name: &str, value: Option<Vec<u8>>| match value {
         Some(value) => host.properties.insert(name.into(), value),
         None => host.properties.remove(name.as_bytes()),
@@ -54,7 +47,7 @@ fn send(host: &mut Simulated, filter: &Filter, step: &Step, bindings: &Bindings)
     host.replied = None;
     let before = host.counted();
 
-    let mut answer = Answer::default();
+    let mut answer = Response::default();
     let verdict = filter.on_request(host, &mut answer);
     let calls: BTreeMap<String, usize> =
         host.calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();

@@ -5,10 +5,10 @@
 
 use crate::{module, say};
 use proxy_wasm_test_host::{HeaderMap, Host, LogLevel, Outcome, Plugin, Stream, VmConfig};
-use release_track::answer::Answer;
 use release_track::filter::Filter;
 use release_track::host::Verdict;
-use release_track::simulated::Simulated;
+use release_track::host::fake::{self, FakeHost};
+use release_track::plan::Response;
 use scenarios::{Lines, Scenario, Step};
 use std::collections::BTreeMap;
 use std::env;
@@ -62,7 +62,7 @@ fn the_native_core_and_the_module_do_the_same() {
 
 /// `Ok(None)`: both refuse the configuration, in the same words. `Err`: how they differ.
 fn compare(scenario: &Scenario) -> Result<Option<Vec<Seen>>, String> {
-    let mut native = Simulated::node(scenario.node, &scenario.labels);
+    let mut native = FakeHost::node(scenario.node, &scenario.labels);
     native.now_ms = scenario.now_ms;
     let set = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     native.environment = scenario.environment.iter().map(set).collect();
@@ -75,7 +75,7 @@ fn compare(scenario: &Scenario) -> Result<Option<Vec<Seen>>, String> {
 
     let filter = Filter::configure(&mut native, scenario.config.as_bytes());
     let plugin = vm.configure(&scenario.config);
-    let (one, other) = (native_log(&mut native), module_log(&host));
+    let (one, other) = (native_log(), module_log(&host));
     equal("log", &one, &other)?;
     let (filter, plugin) = match (filter, plugin) {
         (Some(filter), Ok(plugin)) => (filter, plugin),
@@ -159,7 +159,7 @@ fn drawn(answer: &Headers) -> Option<u128> {
 
 // === The native core ===
 
-fn natively(host: &mut Simulated, filter: &Filter, step: &Step) -> Seen {
+fn natively(host: &mut FakeHost, filter: &Filter, step: &Step) -> Seen {
     let mut property = |name: &str, value: Option<Vec<u8>>| match value {
         Some(value) => host.properties.insert(name.into(), value),
         None => host.properties.remove(name.as_bytes()),
@@ -171,7 +171,7 @@ fn natively(host: &mut Simulated, filter: &Filter, step: &Step) -> Seen {
     let lines = |map: HeaderMap| map.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
     host.headers = lines(HeaderMap::of_request(pairs(&step.request)));
     host.replied = None;
-    let mut answer = Answer::default();
+    let mut answer = Response::default();
     let replied = match filter.on_request(host, &mut answer) {
         Verdict::Continue => None,
         Verdict::Replied => {
@@ -191,13 +191,15 @@ fn natively(host: &mut Simulated, filter: &Filter, step: &Step) -> Seen {
         request: borrowed(&host.headers),
         answer: borrowed(&host.response),
         counted: counted.map(|(name, count)| (text(name.as_bytes()), count)).collect(),
-        logged: native_log(host),
+        logged: native_log(),
     }
 }
 
-fn native_log(host: &mut Simulated) -> Vec<(u32, String)> {
-    let lines = std::mem::take(&mut host.logged).into_iter();
-    lines.map(|(level, line)| (level as u32, text(line.as_bytes()))).collect()
+fn native_log() -> Vec<(u32, String)> {
+    // As Proxy-Wasm numbers levels: from trace, 0, to error, 4.
+    let level = |level: log::Level| 5 - level as u32;
+    let lines = fake::logged().into_iter();
+    lines.map(|(at, line)| (level(at), text(line.as_bytes()))).collect()
 }
 
 fn pairs(lines: &Lines) -> impl Iterator<Item = (&str, &[u8])> {

@@ -11,7 +11,8 @@ use crate::{Output, say};
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use proxy::{Lines, Outcome, Proxy, Request};
-use release_track::simulated::Simulated;
+use release_track::host::fake::FakeHost;
+use release_track::istio::stats::Stat;
 use request::Sent;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -157,7 +158,7 @@ impl Explain {
         Ok(sent)
     }
 
-    fn host(&self, environment: BTreeMap<String, String>) -> Simulated {
+    fn host(&self, environment: BTreeMap<String, String>) -> FakeHost {
         let Self { namespace, pod, .. } = self;
         let labels: Vec<_> = pod.iter().map(|(name, value)| (&**name, &**value)).collect();
         let kind = match self.at {
@@ -166,7 +167,7 @@ impl Explain {
             At::Waypoint => "waypoint",
         };
         let id = format!("{kind}~10.0.0.1~pod.{namespace}~{namespace}.svc.cluster.local");
-        let mut host = Simulated::node(&id, &labels);
+        let mut host = FakeHost::node(&id, &labels);
         host.environment = environment;
         host.now_ms = Time::or_now(self.now).since_epoch().as_millis() as u64;
         host
@@ -193,7 +194,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<Reply<'a>>,
     answer: Vec<Line>,
-    counted: Vec<Count<'a>>,
+    counted: Vec<Count>,
 }
 
 /// A header's line, and what became of it.
@@ -219,9 +220,9 @@ struct Reply<'a> {
 }
 
 #[derive(Serialize)]
-struct Count<'a> {
+struct Count {
     name: String,
-    labels: BTreeMap<&'a str, &'a str>,
+    labels: BTreeMap<&'static str, String>,
     by: u64,
 }
 
@@ -239,7 +240,7 @@ impl<'a> Report<'a> {
             request: compare(before, &outcome.headers),
             reply: reply.map(|(status, body)| Reply { status: *status, body: body.trim_end() }),
             answer: compare(&vec![status], &outcome.answer),
-            counted: outcome.counted.iter().map(|(stat, by)| Count::of(stat, *by)).collect(),
+            counted: outcome.counted.iter().filter_map(|(stat, by)| Count::of(stat, *by)).collect(),
         }
     }
 
@@ -324,12 +325,13 @@ fn shown(value: &[u8]) -> String {
     }
 }
 
-impl<'a> Count<'a> {
-    /// `release_track.track=.=v2;.;reason=.=match;.;decisions_total` as Prometheus shows it.
-    fn of(stat: &'a str, by: u64) -> Self {
-        let mut parts: Vec<_> = stat.trim_start_matches("release_track.").split(";.;").collect();
-        let name = parts.pop().unwrap_or_default();
-        let labels = parts.iter().filter_map(|label| label.split_once("=.="));
-        Self { name: format!("release_track_{name}"), labels: labels.collect(), by }
+impl Count {
+    /// A counter as Prometheus shows it; `None` for one that is not the filter's.
+    fn of(stat: &str, by: u64) -> Option<Self> {
+        let Stat { family, track, value } = Stat::parse(stat)?;
+        let name = format!("release_track_{}", family.label());
+        let track = track.map(|track| ("track", track));
+        let labels = track.into_iter().chain([(family.column(), value)]).collect();
+        Some(Self { name, labels, by })
     }
 }

@@ -1,17 +1,17 @@
 //! A proxy that is not there, with the filter in it, which tells what the filter does.
 
-use release_track::answer::Answer;
 use release_track::config::Config;
 use release_track::filter::Filter;
-use release_track::host::{Level, Verdict};
-use release_track::simulated::Simulated;
+use release_track::host::Verdict;
+use release_track::host::fake::{self, FakeHost};
+use release_track::plan::Response;
 use std::collections::BTreeMap;
 
 /// Headers in order, names in lower case.
 pub(crate) type Lines = Vec<(Vec<u8>, Vec<u8>)>;
 
 pub(crate) struct Proxy {
-    host: Simulated,
+    host: FakeHost,
     filter: Filter,
     /// What the filter warned of when it was configured.
     pub(crate) warnings: Vec<String>,
@@ -47,10 +47,10 @@ pub(crate) struct Outcome {
 
 impl Proxy {
     /// Configures the filter on a proxy that knows its node, its time and its environment.
-    pub(crate) fn new(mut host: Simulated, config: Config) -> Self {
-        host.listens = true;
+    pub(crate) fn new(mut host: FakeHost, config: Config) -> Self {
+        host.is_explaining = true;
         let filter = Filter::new(&mut host, config);
-        let warnings = warnings(&mut host);
+        let warnings = fake::warnings();
         Self { host, filter, warnings }
     }
 
@@ -67,7 +67,7 @@ impl Proxy {
         host.replied = None;
         host.steps.clear();
         let before = host.counted();
-        let mut answer = Answer::default();
+        let mut answer = Response::default();
         let verdict = filter.on_request(host, &mut answer);
         let reply = host.replied.take().filter(|_| verdict == Verdict::Replied);
         host.response = match &reply {
@@ -85,14 +85,9 @@ impl Proxy {
             reply,
             answer: std::mem::take(&mut host.response),
             counted: host.counted().into_iter().filter_map(grown).collect(),
-            warnings: warnings(host),
+            warnings: fake::warnings(),
         }
     }
-}
-
-fn warnings(host: &mut Simulated) -> Vec<String> {
-    let lines = std::mem::take(&mut host.logged).into_iter();
-    lines.filter(|(level, _)| *level as u32 >= Level::Warn as u32).map(|(_, line)| line).collect()
 }
 
 #[cfg(test)]
@@ -129,7 +124,7 @@ mod tests {
             return vec!["the configuration is refused".to_owned()];
         };
         let labels: Vec<_> = case.node.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
-        let mut host = Simulated::node(&case.node.id, &labels);
+        let mut host = FakeHost::node(&case.node.id, &labels);
         host.now_ms = case.now_ms;
         host.environment = case.environment.clone();
         let mut proxy = Proxy::new(host, config);

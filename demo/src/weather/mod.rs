@@ -14,7 +14,7 @@ pub use server::serve;
 
 use crate::release::{PREVIEW_KEY, PREVIEW_TRACK};
 use clap::ValueEnum;
-use release_track::{token::Key, track::Name};
+use release_track::{decide::token::Key, track::Name};
 use std::net::SocketAddr;
 
 /// Serves one workload of the weather app.

@@ -18,7 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use clap::ValueEnum;
-use release_track::{token::Key, track::Name};
+use release_track::{decide::token::Key, track::Name};
 use serde::Deserialize;
 use std::{
     io::Write,

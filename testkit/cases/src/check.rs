@@ -2,6 +2,7 @@
 
 use crate::text::Text;
 use crate::{Engine, Step};
+use release_track::istio::stats::Stat;
 use std::collections::BTreeMap;
 
 /// What was only known when it was seen: the same in all steps of a case.
@@ -213,26 +214,5 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
 
 /// `release_track.track=.=v2;.;reason=.=match;.;decisions_total` is `decisions v2 match`.
 fn short_name(stat: &str) -> String {
-    let short = || {
-        let (labels, name) = stat.strip_prefix("release_track.")?.rsplit_once(";.;")?;
-        let labels = labels.split(";.;").map(|label| Some(label.split_once("=.=")?.1));
-        let labels = labels.collect::<Option<Vec<_>>>()?;
-        let [first, rest @ ..] = &labels[..] else { return None };
-        let name = name.strip_suffix("_total")?;
-        Some([&[name, first], rest].concat().join(" "))
-    };
-    short().unwrap_or_else(|| stat.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stats_have_short_names() {
-        let short = short_name("release_track.track=.=v2;.;reason=.=match;.;decisions_total");
-        assert_eq!(short, "decisions v2 match");
-        assert_eq!(short_name("release_track.event=.=stripped;.;events_total"), "events stripped");
-        assert_eq!(short_name("other"), "other");
-    }
+    Stat::parse(stat).map_or_else(|| stat.to_owned(), |stat| stat.short())
 }

@@ -4,7 +4,7 @@ use crate::{Lines, words};
 use arbitrary::{Result, Unstructured};
 use release_track::carrier::request_id::{Tag, Uuid};
 use release_track::config::Config;
-use release_track::token;
+use release_track::decide::token;
 use release_track::track::Name;
 
 type U<'a, 'b> = &'a mut Unstructured<'b>;

@@ -1,8 +1,6 @@
 //! Which proxy this is, as its node metadata tells: read once, when a configuration arrives.
 
-use crate::config::{App, Config, Labels, Workload};
-use crate::host::Host;
-use crate::track::TrackId;
+use crate::host::Facts;
 
 /// What kind of proxy (Istio: `NodeType`, the first field of the node id).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,25 +19,40 @@ pub enum Direction {
     Outbound,
 }
 
-/// The proxy's place in the mesh, under one configuration.
+/// The names of the pod labels that are read.
+#[derive(Debug)]
+pub struct Labels {
+    pub app: Box<str>,
+    pub version: Box<str>,
+}
+
+/// An application, by its app label; in one namespace, or in any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    pub namespace: Option<Box<str>>,
+    pub app: Box<str>,
+}
+
+/// The pods of one version of an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    pub app: App,
+    pub version: Box<str>,
+}
+
+/// A proxy's place in the mesh.
 #[derive(Debug)]
 pub struct Node {
     /// `router~10.0.0.9~NAME.NAMESPACE~NAMESPACE.svc.cluster.local`
     pub id: String,
     pub kind: Kind,
     pub pod: Pod,
-    /// The tracks that the pod belongs to: their `workloads` list it.
-    pub tracks: Vec<TrackId>,
-    /// The tracks whose `workloads` list the pod's app, in whatever version.
-    pub listed: Vec<TrackId>,
     /// The domain of the mesh's services: the fourth field of the id.
     pub dns_domain: String,
-    /// `edge` lists this sidecar's app.
-    pub decides_inbound: bool,
 }
 
 /// A pod, as `workloads` names it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Pod {
     pub namespace: String,
     pub app: String,
@@ -47,15 +60,16 @@ pub struct Pod {
 }
 
 impl Pod {
-    fn is_of(&self, app: &App) -> bool {
+    /// Whether it is a pod of this application, in whatever version.
+    pub fn is_of(&self, app: &App) -> bool {
         *app.app == *self.app
             && app.namespace.as_ref().is_none_or(|namespace| **namespace == *self.namespace)
     }
 }
 
 impl Node {
-    pub fn read(host: &mut impl Host, config: &Config) -> Self {
-        let id = text(host, b"xds\0node\0id");
+    pub fn read(facts: &mut impl Facts, labels: &Labels) -> Self {
+        let id = text(facts, b"xds\0node\0id");
         let mut fields = id.split('~');
         let kind = match fields.next() {
             Some("router") => Kind::Gateway,
@@ -65,30 +79,13 @@ impl Node {
         };
         let namespace =
             fields.nth(1).and_then(|name| name.rsplit_once('.')).map_or("", |(_, ns)| ns);
-        let Labels { app, version } = &config.labels;
         let pod = Pod {
             namespace: namespace.to_owned(),
-            app: text(host, &label(app)),
-            version: text(host, &label(version)),
+            app: text(facts, &label(&labels.app)),
+            version: text(facts, &label(&labels.version)),
         };
-        let of = |belongs: &dyn Fn(&Workload) -> bool| {
-            let tracks = (0..).map(TrackId).zip(&config.workloads);
-            tracks.filter(|(_, w)| w.iter().any(belongs)).map(|(track, _)| track).collect()
-        };
-        let tracks = of(&|w| pod.is_of(&w.app) && *w.version == *pod.version);
-        let listed = of(&|w| pod.is_of(&w.app));
         let dns_domain = fields.next().unwrap_or_default().to_owned();
-        let listed_inbound = config.edge.inbound.iter().any(|app| pod.is_of(app));
-        let decides_inbound = kind == Kind::Sidecar && listed_inbound;
-        Self { kind, pod, tracks, listed, dns_domain, decides_inbound, id }
-    }
-
-    /// The track that the pod belongs to, if that is one and no more.
-    pub fn own_track(&self) -> Option<TrackId> {
-        match *self.tracks {
-            [track] => Some(track),
-            _ => None,
-        }
+        Self { kind, pod, dns_domain, id }
     }
 }
 
@@ -96,16 +93,16 @@ fn label(name: &str) -> Vec<u8> {
     [b"xds\0node\0metadata\0LABELS\0".as_slice(), name.as_bytes()].concat()
 }
 
-fn text(host: &mut impl Host, property: &[u8]) -> String {
-    let bytes = host.property(property).ok().flatten().unwrap_or_default();
+fn text(facts: &mut impl Facts, property: &[u8]) -> String {
+    let bytes = facts.property(property).ok().flatten().unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
 }
 
 impl Direction {
     /// Of the listener that the request at hand came in by. It is a property of the request:
     /// both listeners of a proxy may share one configured plugin.
-    pub fn read(host: &mut impl Host) -> Option<Self> {
-        let bytes = host.property(b"xds\0listener_direction").ok().flatten()?;
+    pub fn read(facts: &mut impl Facts) -> Option<Self> {
+        let bytes = facts.property(b"xds\0listener_direction").ok().flatten()?;
         match i64::from_le_bytes(bytes.try_into().ok()?) {
             1 => Some(Self::Inbound),
             2 => Some(Self::Outbound),

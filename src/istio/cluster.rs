@@ -1,6 +1,6 @@
 //! Whether a request leaves the mesh, by the name of its route's cluster.
 
-use crate::host::Host;
+use crate::host::Facts;
 
 /// Services of other clusters of the mesh (Kubernetes multi-cluster services, KEP-1645).
 const CLUSTERSET: &str = "svc.clusterset.local";
@@ -47,19 +47,29 @@ impl Domains {
 
 /// Where the route of a request leads, as it stands now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leads {
+pub enum Leads {
     /// It has no cluster: a redirect, or an answer of the proxy itself.
     Nowhere,
     Inside,
     Outside,
 }
 
-/// Where the request at hand goes.
-pub(crate) fn leads(domains: &Domains, host: &mut impl Host) -> Leads {
-    match host.property(b"xds\0cluster_name") {
-        Ok(Some(cluster)) if domains.exclude(&cluster) => Leads::Outside,
-        Ok(Some(cluster)) if !cluster.is_empty() => Leads::Inside,
-        _ => Leads::Nowhere,
+/// What leaves the mesh, under one configuration.
+#[derive(Debug)]
+pub struct Egress {
+    /// What leaves is stripped; if not, outside counts as inside.
+    pub strip: bool,
+    pub domains: Domains,
+}
+
+impl Egress {
+    /// Where the request at hand goes.
+    pub fn leads(&self, facts: &mut impl Facts) -> Leads {
+        match facts.property(b"xds\0cluster_name") {
+            Ok(Some(cluster)) if self.strip && self.domains.exclude(&cluster) => Leads::Outside,
+            Ok(Some(cluster)) if !cluster.is_empty() => Leads::Inside,
+            _ => Leads::Nowhere,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! epoch, in decimal; base64url without padding (RFC 4648, section 5) of HMAC-SHA256 over
 //! `TRACK.EXPIRY`.
 
+use crate::host::Facts;
 use crate::track::Name;
 use hmac_sha256::HMAC;
 
@@ -21,6 +22,46 @@ pub struct Tokens {
     pub parameter: Box<str>,
     /// The cookie that keeps it.
     pub cookie: Box<str>,
+}
+
+/// `preview`, before the proxy's environment is read.
+#[derive(Debug)]
+pub struct PreviewConfig {
+    pub keys: PreviewKeys,
+    pub parameter: Box<str>,
+    pub cookie: Box<str>,
+}
+
+#[derive(Debug)]
+pub enum PreviewKeys {
+    Given(Vec<Key>),
+    /// The name of an environment variable.
+    From(Box<str>),
+}
+
+impl PreviewConfig {
+    /// Finds the keys. Where there are none, links are off, with a warning: an unset variable never
+    /// refuses a configuration.
+    pub(crate) fn open(self, facts: &mut impl Facts) -> Option<Tokens> {
+        let keys = match self.keys {
+            PreviewKeys::Given(keys) => keys,
+            PreviewKeys::From(name) => {
+                let keys = Key::list(&facts.environment(&name).unwrap_or_default());
+                let problem = match keys {
+                    Some(keys) if !keys.is_empty() => {
+                        return Some(Tokens::new(keys, &self.parameter, &self.cookie));
+                    }
+                    Some(_) => "is not set",
+                    None => "holds no keys of 32 to 128 hex digits",
+                };
+                log::warn!(
+                    "release-track: preview links are off: preview.keysFrom: the variable {name:?} {problem}"
+                );
+                return None;
+            }
+        };
+        Some(Tokens::new(keys, &self.parameter, &self.cookie))
+    }
 }
 
 /// A signing key of 16 to 64 bytes.

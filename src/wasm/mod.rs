@@ -2,34 +2,48 @@
 //!
 //! No decision is taken here.
 
-use crate::answer::Answer;
+mod hostcalls;
+
 use crate::filter::Filter;
-use crate::header_map::HeaderMap;
-use crate::host::{Host, Level, Status, Verdict};
-use crate::hostcalls::{self, Map};
+use crate::host::header_map::HeaderMap;
+use crate::host::{Facts, Host, Status, Verdict};
+use crate::plan::Response;
+use hostcalls::Map;
+use log::{LevelFilter, Log, Metadata, Record};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use std::rc::Rc;
 
 proxy_wasm::main! {{
+    // The first logger stays, and there is none before this one.
+    let _ = log::set_logger(&Logger);
+    log::set_max_level(LevelFilter::Info);
     proxy_wasm::set_root_context(|_| Box::new(Root { filter: None }));
 }}
+
+/// The proxy's log. The SDK's own logger panics where the proxy refuses a line.
+struct Logger;
+
+impl Log for Logger {
+    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        // Where the log itself fails there is nobody left to tell.
+        let _ = hostcalls::log(record.level(), &record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
 
 /// The proxy at the other end of the hostcalls. It keeps no state: the proxy itself knows which
 /// request is at hand.
 struct Proxy;
 
-impl Host for Proxy {
+impl Facts for Proxy {
     fn request_headers(&mut self) -> Result<HeaderMap, Status> {
         hostcalls::header_map(Map::RequestHeaders).map(HeaderMap::from_serialized)
-    }
-
-    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        hostcalls::replace_header(Map::RequestHeaders, name, value)
-    }
-
-    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
-        hostcalls::remove_header(Map::RequestHeaders, name)
     }
 
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
@@ -52,6 +66,28 @@ impl Host for Proxy {
         }
     }
 
+    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
+        hostcalls::header_map(Map::ResponseHeaders).map(HeaderMap::from_serialized)
+    }
+
+    fn random(&mut self) -> Result<[u8; 16], Status> {
+        hostcalls::random()
+    }
+
+    fn environment(&mut self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}
+
+impl Host for Proxy {
+    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        hostcalls::replace_header(Map::RequestHeaders, name, value)
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
+        hostcalls::remove_header(Map::RequestHeaders, name)
+    }
+
     fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
         hostcalls::set_shared_data(key, value, cas)
     }
@@ -68,29 +104,12 @@ impl Host for Proxy {
         hostcalls::local_response(status, "release_track", body)
     }
 
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        hostcalls::header_map(Map::ResponseHeaders).map(HeaderMap::from_serialized)
-    }
-
     fn set_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         hostcalls::replace_header(Map::ResponseHeaders, name, value)
     }
 
     fn add_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         hostcalls::add_header(Map::ResponseHeaders, name, value)
-    }
-
-    fn random(&mut self) -> Result<[u8; 16], Status> {
-        hostcalls::random()
-    }
-
-    fn environment(&mut self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
-    fn log(&mut self, level: Level, line: &str) {
-        // Where the log itself fails there is nobody left to tell.
-        let _ = hostcalls::log(level, line);
     }
 }
 
@@ -113,7 +132,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { filter: self.filter.clone(), answer: Answer::default() }))
+        Some(Box::new(Stream { filter: self.filter.clone(), response: Response::default() }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -124,7 +143,7 @@ impl RootContext for Root {
 /// One request. It holds on to the configuration it began with.
 struct Stream {
     filter: Option<Rc<Filter>>,
-    answer: Answer,
+    response: Response,
 }
 
 impl Context for Stream {}
@@ -132,7 +151,7 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
         let Some(filter) = &self.filter else { return Action::Continue };
-        match filter.on_request(&mut Proxy, &mut self.answer) {
+        match filter.on_request(&mut Proxy, &mut self.response) {
             Verdict::Continue => Action::Continue,
             Verdict::Replied => Action::Pause,
         }
@@ -140,7 +159,7 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
         if let Some(filter) = &self.filter {
-            filter.on_response(&mut Proxy, &self.answer);
+            filter.on_response(&mut Proxy, &self.response);
         }
         Action::Continue
     }

@@ -1,18 +1,20 @@
 //! The steps of a decision: what the deciding functions tell a host that listens, and their words.
 
+use crate::vocabulary::{Carrier, Outcome, Reason, Role};
 use std::fmt::{self, Display, Formatter};
 
-/// A step of a decision: what was seen, and what follows from it.
+/// A step of a decision: what was seen, and what follows from it. Tracks are named by their names,
+/// or by `baseline` and `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// This part of the filter has the request: `edge`, `inbound edge`, `inbound`, `outbound`, `waypoint`.
-    Role(&'a str),
+    /// This part of the filter has the request.
+    Role(Role),
     /// A carrier was read: its lines, where it is a header, and what they said.
-    Carrier { carrier: &'a str, lines: &'a [&'a [u8]], says: Option<&'a str> },
+    Carrier { carrier: Carrier, lines: &'a [&'a [u8]], says: Option<&'a str> },
     /// What came from the client is not believed, and is removed.
     Distrusted { header: &'a [u8] },
-    /// A preview token was found, in the `link` or the `cookie`: the track it is good for, if any.
-    Token { place: &'a str, track: Option<&'a str> },
+    /// A preview token was found: the track it is good for, if any.
+    Token { place: Place, track: Option<&'a str> },
     /// A link ends the preview.
     PreviewEnds,
     /// Shares were looked at: the identity, if the request has one, and the track in whose share
@@ -24,15 +26,22 @@ pub enum Step<'a> {
     /// The request satisfies a rule of this track: the place of the rule in its `match`.
     Matched { track: &'a str, rule: usize },
     /// This would have been decided; but the track's decisions are only counted.
-    Dry { track: &'a str, reason: &'a str },
-    /// The request follows this track (or `baseline`, `other`), for this reason.
-    Decided { track: &'a str, reason: &'a str },
-    /// A tracked request, or one at a track's pod, has arrived: `match`, `baseline`, `crossed`, `stray`.
-    Arrived { track: &'a str, outcome: &'a str },
+    Dry { track: &'a str, reason: Reason },
+    /// The request follows this track, for this reason.
+    Decided { track: &'a str, reason: Reason },
+    /// A tracked request, or one at a track's pod, has arrived.
+    Arrived { track: &'a str, outcome: Outcome },
     /// It leaves the mesh: its track is removed, and nothing else done.
     LeavesTheMesh,
     /// Nothing is done, and why.
     Nothing(&'a str),
+}
+
+/// Where a preview token stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Link,
+    Cookie,
 }
 
 /// A condition of a rule, and what it saw.
@@ -62,29 +71,28 @@ pub enum Wanted<'a> {
 impl Display for Step<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Role(role) => f.write_str(match role {
-                "edge" => "edge: this gateway decides which track the request follows",
-                "inbound edge" => {
-                    "inbound edge: this sidecar decides, where the request arrives without a track"
-                }
-                "inbound" => "inbound: the request arrives at the pod",
-                "outbound" => "outbound: the pod makes a call",
-                "waypoint" => "waypoint: the request passes by, and its route is chosen here",
-                other => other,
-            }),
+            Self::Role(role) => write!(f, "{}: {}", role.label(), role.sentence()),
             Self::Carrier { carrier, lines, says } => {
-                write!(f, "carrier {carrier}: ")?;
+                write!(f, "carrier {}: ", carrier.label())?;
                 match (carrier, lines, says) {
-                    ("remembered", _, None) => f.write_str("no id of this request is remembered"),
-                    ("remembered", _, Some(says)) => {
+                    (Carrier::Remembered, _, None) => {
+                        f.write_str("no id of this request is remembered")
+                    }
+                    (Carrier::Remembered, _, Some(says)) => {
                         write!(f, "an id of this request is remembered with {says}")
                     }
-                    ("workload", _, None) => f.write_str("the pod lends no track"),
-                    ("workload", _, Some(says)) => write!(f, "the pod belongs to {says}"),
-                    (_, [], _) => f.write_str("absent"),
-                    ("request_id", _, None) => write!(f, "{} bears no tag", Quoted(lines)),
-                    (_, _, None) => write!(f, "{} says nothing", Quoted(lines)),
-                    (_, _, Some(says)) => write!(f, "{} says {says}", Quoted(lines)),
+                    (Carrier::Workload, _, None) => f.write_str("the pod lends no track"),
+                    (Carrier::Workload, _, Some(says)) => write!(f, "the pod belongs to {says}"),
+                    (Carrier::Header | Carrier::Baggage | Carrier::RequestId, [], _) => {
+                        f.write_str("absent")
+                    }
+                    (Carrier::RequestId, _, None) => write!(f, "{} bears no tag", Quoted(lines)),
+                    (Carrier::Header | Carrier::Baggage, _, None) => {
+                        write!(f, "{} says nothing", Quoted(lines))
+                    }
+                    (Carrier::Header | Carrier::Baggage | Carrier::RequestId, _, Some(says)) => {
+                        write!(f, "{} says {says}", Quoted(lines))
+                    }
                 }
             }
             Self::Distrusted { header } => write!(
@@ -92,11 +100,17 @@ impl Display for Step<'_> {
                 "{} is removed: an application may take it for one of the filter's own",
                 header.escape_ascii()
             ),
-            Self::Token { place, track: Some(track) } => {
-                write!(f, "preview: the {place} is valid for {track}")
-            }
-            Self::Token { place, track: None } => {
-                write!(f, "preview: the {place} is not valid, or no more, and is ignored")
+            Self::Token { place, track } => {
+                let place = match place {
+                    Place::Link => "link",
+                    Place::Cookie => "cookie",
+                };
+                match track {
+                    Some(track) => write!(f, "preview: the {place} is valid for {track}"),
+                    None => {
+                        write!(f, "preview: the {place} is not valid, or no more, and is ignored")
+                    }
+                }
             }
             Self::PreviewEnds => f.write_str("preview: the link ends it"),
             Self::Identity { identity: None, .. } => {
@@ -116,25 +130,18 @@ impl Display for Step<'_> {
             }
             Self::Condition(tested) => tested.fmt(f),
             Self::Matched { track, rule } => write!(f, "rule {rule} of track {track} holds"),
-            Self::Dry { track, reason } => {
-                write!(
-                    f,
-                    "track {track} is in a dry run: {reason} is counted, and the search goes on"
-                )
-            }
-            Self::Decided { track, reason } => {
-                write!(f, "decision: the request follows {track}, reason {reason}")
-            }
-            Self::Arrived { track, outcome } => write!(
+            Self::Dry { track, reason } => write!(
                 f,
-                "arrival: {outcome}, {}",
-                match outcome {
-                    "match" => format!("the pod belongs to {track}"),
-                    "baseline" => format!("{track} has no version of its own of this service"),
-                    "crossed" => format!("a request of {track} does not belong at this pod"),
-                    _ => "a request on baseline at a pod that belongs to a track".to_owned(),
-                }
+                "track {track} is in a dry run: {} is counted, and the search goes on",
+                reason.label()
             ),
+            Self::Decided { track, reason } => {
+                write!(f, "decision: the request follows {track}, reason {}", reason.label())
+            }
+            Self::Arrived { track, outcome } => {
+                let sentence = outcome.sentence().replace("{track}", track);
+                write!(f, "arrival: {}, {sentence}", outcome.label())
+            }
             Self::LeavesTheMesh => f.write_str(
                 "the request leaves the mesh: its track is removed, and nothing else is done",
             ),

@@ -6,13 +6,12 @@
 //! in a request's cost. `prefix`, `regex` and presence are tested only for a rule that all the
 //! rest of the request leaves possible, and once.
 
-use crate::cookie;
-use crate::header_map::{HeaderMap, Sieve};
-use crate::host::Host;
-use crate::pattern::Pattern;
-use crate::step::{Step, Tested, Wanted};
+use crate::host::Facts;
+use crate::host::explain::{Step, Tested, Wanted};
+use crate::host::header_map::{HeaderMap, Sieve};
+use crate::syntax::pattern::Pattern;
+use crate::syntax::{cookie, target};
 use crate::track::{Names, TrackId};
-use crate::uri;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
@@ -206,12 +205,12 @@ impl Rules {
     /// The track of the first rule that the request satisfies and that is taken. `take` is
     /// asked with the rule's track: once for a track, since one rule of it that is not taken
     /// speaks for all.
-    pub fn first<H: Host>(
+    pub fn first<F: Facts>(
         &self,
-        host: &mut H,
+        facts: &mut F,
         headers: &HeaderMap,
         names: &Names,
-        mut take: impl FnMut(&mut H, TrackId) -> bool,
+        mut take: impl FnMut(&mut F, TrackId) -> bool,
     ) -> Option<TrackId> {
         if self.rules.is_empty() {
             return None;
@@ -222,7 +221,7 @@ impl Rules {
                 self.look_up_line(name, line, &mut scratch);
             }
         }
-        if host.listens() {
+        if facts.is_explaining() {
             // Who asks why hears of every rule, not only of those that may hold.
             scratch.called = (0..self.rules.len() as u32).collect();
         } else if scratch.called.is_empty() && self.always.is_empty() {
@@ -238,12 +237,12 @@ impl Rules {
             let rule = self.rules.get(*place as usize)?;
             let track = rule.track;
             if passed_over == Some(track)
-                || !self.satisfies(host, headers, names, rule, &mut scratch)
+                || !self.satisfies(facts, headers, names, rule, &mut scratch)
             {
                 return None;
             }
-            host.explain(Step::Matched { track: names.of(track), rule: rule.index });
-            if take(host, track) {
+            facts.explain(Step::Matched { track: names.of(track), rule: rule.index });
+            if take(facts, track) {
                 return Some(track);
             }
             passed_over = Some(track);
@@ -272,9 +271,9 @@ impl Rules {
                 Subject::Header(_) | Subject::Method | Subject::Authority => {
                     self.look_up(table, line, scratch);
                 }
-                Subject::Uri => self.look_up(table, uri::split(line).0, scratch),
+                Subject::Uri => self.look_up(table, target::split(line).0, scratch),
                 Subject::QueryParam(name) => {
-                    if let Some(value) = uri::parameter(uri::split(line).1, name) {
+                    if let Some(value) = target::parameter(target::split(line).1, name) {
                         self.look_up(table, value, scratch);
                     }
                 }
@@ -299,7 +298,7 @@ impl Rules {
     /// Whether all of a rule's conditions hold.
     fn satisfies(
         &self,
-        host: &mut impl Host,
+        facts: &mut impl Facts,
         headers: &HeaderMap,
         names: &Names,
         rule: &Compiled,
@@ -307,9 +306,9 @@ impl Rules {
     ) -> bool {
         rule.conditions.iter().all(|(condition, negated)| {
             let holds = self.holds(*condition, headers, scratch) != *negated;
-            if host.listens() {
+            if facts.is_explaining() {
                 self.explain(
-                    host,
+                    facts,
                     headers,
                     names.of(rule.track),
                     rule,
@@ -342,7 +341,7 @@ impl Rules {
     /// Tells a listener what a condition saw.
     fn explain(
         &self,
-        host: &mut impl Host,
+        facts: &mut impl Facts,
         headers: &HeaderMap,
         track: &str,
         rule: &Compiled,
@@ -365,7 +364,7 @@ impl Rules {
             Some(Test::Present) => Wanted::Present,
         };
         let (rule, subject, seen) = (rule.index, &*table.subject.to_string(), &*seen);
-        host.explain(Step::Condition(Tested {
+        facts.explain(Step::Condition(Tested {
             track,
             rule,
             subject,
@@ -426,9 +425,9 @@ impl Subject {
                 cookie::pairs(line).any(|(n, value)| n == &**name && passes(value))
             }
             Self::Header(_) | Self::Method | Self::Authority => passes(line),
-            Self::Uri => passes(uri::split(line).0),
+            Self::Uri => passes(target::split(line).0),
             Self::QueryParam(name) => {
-                uri::parameter(uri::split(line).1, name).is_some_and(&mut passes)
+                target::parameter(target::split(line).1, name).is_some_and(&mut passes)
             }
         })
     }
@@ -483,8 +482,8 @@ impl Hasher for Fnv1a {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
-    use crate::header_map::HeaderMap;
-    use crate::simulated::Simulated;
+    use crate::host::fake::FakeHost;
+    use crate::host::header_map::HeaderMap;
 
     const RULES: &str = r#"{"tracks":[
         {"name":"list","match":[{"cookies":{"user":{"in":["a","b"]}},"method":{"exact":"GET"}}]},
@@ -503,7 +502,7 @@ mod tests {
                 let headers = [(":method", method), (":path", path), ("cookie", &cookie)];
                 let headers: HeaderMap = headers.iter().collect();
                 let decide = |listens| {
-                    let mut host = Simulated { listens, ..Simulated::default() };
+                    let mut host = FakeHost { is_explaining: listens, ..FakeHost::default() };
                     let mut asked = Vec::new();
                     let first = rules.rules.first(&mut host, &headers, &rules.names, |_, track| {
                         asked.push(track);
@@ -526,7 +525,7 @@ mod tests {
         let rules = Config::parse(RULES.as_bytes()).unwrap();
         let headers: HeaderMap =
             [(":method", "GET"), (":path", "/x"), ("cookie", "user=c")].iter().collect();
-        let mut host = Simulated { listens: true, ..Simulated::default() };
+        let mut host = FakeHost { is_explaining: true, ..FakeHost::default() };
         let found = rules.rules.first(&mut host, &headers, &rules.names, |_, _| true);
         assert_eq!(found, None);
         assert_eq!(

@@ -11,8 +11,8 @@
 //! numbers are little-endian. Every other plugin of the proxy can write there too, so any bytes
 //! are survived.
 
-use crate::carrier::trace_id::{Ids, TraceId};
-use crate::host::{Host, Status};
+use super::trace_id::{Ids, TraceId};
+use crate::host::{Facts, Host, Status};
 use crate::track;
 use std::cell::Cell;
 
@@ -51,6 +51,25 @@ impl Entry {
     fn is_ambiguous(&self) -> bool {
         self.name.is_empty()
     }
+}
+
+/// What was recalled, and what renews it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recalled {
+    /// The name of a track, or `baseline`.
+    pub name: Vec<u8>,
+    pub renewal: Renewal,
+}
+
+/// A write that renews an id's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    id: TraceId,
+    /// Milliseconds of the Unix epoch.
+    expires: u64,
+    /// The bucket with the later time; `None` where it says so already.
+    value: Option<Vec<u8>>,
+    cas: u32,
 }
 
 /// What became of an id that was to be remembered.
@@ -132,37 +151,57 @@ impl Memory {
         .unwrap_or(Remembered::Yes)
     }
 
-    /// The name that the first known of these ids came in with. A hit renews its time.
-    pub fn recall(&self, host: &mut impl Host, ids: &Ids) -> Option<Vec<u8>> {
-        let now = host.now_ms().ok()?;
+    /// The name that the first known of these ids came in with. A hit renews its time: that is
+    /// left to [`Memory::renew`].
+    pub fn recall(&self, facts: &mut impl Facts, ids: &Ids) -> Option<Recalled> {
+        let now = facts.now_ms().ok()?;
         let expires = now.saturating_add(self.ttl_ms);
         ids.iter().find_map(|id| {
-            let name = self.update(host, id, |entries| {
-                let mut name: Option<Vec<u8>> = None;
-                for entry in entries.iter_mut().filter(|e| e.expires > now && e.id.meets(id)) {
-                    match &name {
-                        Some(other) if *other != entry.name => return None,
-                        _ => name = Some(entry.name.clone()),
-                    }
-                    if !entry.is_ambiguous() {
-                        entry.expires = entry.expires.max(expires);
-                    }
+            let (value, cas) = facts.shared_data(self.bucket(id).as_bytes()).ok()??;
+            let mut entries = parse(&value);
+            let mut is_renewed = false;
+            let mut name: Option<Vec<u8>> = None;
+            for entry in entries.iter_mut().filter(|e| e.expires > now && e.id.meets(id)) {
+                match &name {
+                    Some(other) if *other != entry.name => return None,
+                    _ => name = Some(entry.name.clone()),
                 }
-                name.filter(|name| !name.is_empty())
-            });
-            let name = name.ok().flatten()?;
-            self.mark(host, expires);
-            Some(name)
+                if !entry.is_ambiguous() && entry.expires < expires {
+                    entry.expires = expires;
+                    is_renewed = true;
+                }
+            }
+            let name = name.filter(|name| !name.is_empty())?;
+            let value = is_renewed.then(|| serialize(&entries));
+            Some(Recalled { name, renewal: Renewal { id, expires, value, cas } })
         })
     }
 
+    /// Renews the time of an id that was recalled.
+    pub fn renew(&self, host: &mut impl Host, renewal: &Renewal) {
+        let Renewal { id, expires, value, cas } = renewal;
+        let written = match value {
+            Some(value) => host.set_shared_data(self.bucket(*id).as_bytes(), value, *cas),
+            None => Ok(()),
+        };
+        // Another worker wrote in between: what is there now is renewed.
+        if written == Err(Status::CAS_MISMATCH) {
+            let _ = self.update(host, *id, |entries| {
+                for entry in entries.iter_mut().filter(|e| e.id.meets(*id) && !e.is_ambiguous()) {
+                    entry.expires = entry.expires.max(*expires);
+                }
+            });
+        }
+        self.mark(host, *expires);
+    }
+
     /// Whether anything can be remembered now: one read while nothing is.
-    pub fn is_live(&self, host: &mut impl Host) -> bool {
-        let newest = match host.shared_data(self.marker().as_bytes()) {
+    pub fn is_live(&self, facts: &mut impl Facts) -> bool {
+        let newest = match facts.shared_data(self.marker().as_bytes()) {
             Ok(Some((value, _))) => read_marker(&value),
             _ => 0,
         };
-        newest != 0 && host.now_ms().is_ok_and(|now| newest > now)
+        newest != 0 && facts.now_ms().is_ok_and(|now| newest > now)
     }
 
     /// Notes in the marker that there is an entry until `expires`.
@@ -300,14 +339,15 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::carrier::propagator::watched;
     use crate::carrier::request_id::Key;
     use crate::carrier::trace_id::{Correlate, Source};
-    use crate::header_map::HeaderMap;
-    use crate::request::{Request, Watched};
-    use crate::simulated::Simulated;
+    use crate::carrier::view::View;
+    use crate::host::fake::FakeHost;
+    use crate::host::header_map::HeaderMap;
 
-    fn new(slots: u32) -> (Simulated, Memory) {
-        let mut host = Simulated { now_ms: 1_000_000, ..Simulated::default() };
+    fn new(slots: u32) -> (FakeHost, Memory) {
+        let mut host = FakeHost { now_ms: 1_000_000, ..FakeHost::default() };
         let memory = Memory::new(&mut host, slots, 60_000);
         (host, memory)
     }
@@ -316,11 +356,13 @@ mod tests {
         TraceId::new(value).unwrap()
     }
 
-    fn recall(host: &mut Simulated, memory: &Memory, value: u64) -> Option<String> {
+    fn recall(host: &mut FakeHost, memory: &Memory, value: u64) -> Option<String> {
         let headers: HeaderMap = [("x-datadog-trace-id", value.to_string())].iter().collect();
-        let request = Request::read(&headers, &Watched::new("t", &Source::ALL));
-        let ids = request.trace_ids(&Correlate::new(Source::ALL.to_vec(), Key::DEFAULT));
-        memory.recall(host, ids).map(|name| String::from_utf8(name).unwrap())
+        let view = View::read(&headers, &watched("t", &Source::ALL));
+        let ids = view.trace_ids(&Correlate::new(Source::ALL.to_vec(), Key::DEFAULT));
+        let recalled = memory.recall(host, ids)?;
+        memory.renew(host, &recalled.renewal);
+        Some(String::from_utf8(recalled.name).unwrap())
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! One look over a request's headers: the lines that the filter itself is about.
+//! A view of a request: one look over its headers, for the lines that carriers live in.
 
-use crate::carrier::Extracted;
-use crate::carrier::request_id::Uuid;
-use crate::carrier::trace_id::{Correlate, Ids, Source};
-use crate::header_map::{HeaderMap, Sieve};
+use super::propagator::Extracted;
+use super::request_id::Uuid;
+use super::trace_id::{Correlate, Ids, Source};
+use crate::host::header_map::{HeaderMap, Sieve};
 use std::cell::OnceCell;
 
 /// The lines of one header.
@@ -50,7 +50,7 @@ impl<'a> Lines<'a> {
 
 /// A request's headers, and where in them a track may be kept.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub struct View<'a> {
     pub headers: &'a HeaderMap,
     /// The lines of the configured header (`x-release-track`).
     pub track: Lines<'a>,
@@ -58,25 +58,25 @@ pub struct Request<'a> {
     pub id: Lines<'a>,
     /// There is a `baggage` line.
     pub has_baggage: bool,
-    /// There is a header that an application may take for one of ours: see [`Watched::is_twin`].
-    pub has_twin: bool,
+    /// There is a header that an application may take for one of ours: see [`Watched::is_alias`].
+    pub has_alias: bool,
     /// What its carriers say, once they were asked.
-    pub(crate) extracted: OnceCell<Option<Extracted>>,
+    pub(super) extracted: OnceCell<Option<Extracted>>,
     /// Whether the proxy remembers any trace id, once it was asked.
-    pub(crate) remembers: OnceCell<bool>,
+    pub(super) remembers: OnceCell<bool>,
     uuid: OnceCell<Option<Uuid<'a>>>,
     trace_ids: OnceCell<Ids>,
     trace: [Lines<'a>; Source::ALL.len()],
 }
 
-impl<'a> Request<'a> {
+impl<'a> View<'a> {
     pub fn read(headers: &'a HeaderMap, watched: &Watched) -> Self {
-        let mut request = Self {
+        let mut view = Self {
             headers,
             track: Lines::None,
             id: Lines::None,
             has_baggage: false,
-            has_twin: false,
+            has_alias: false,
             extracted: OnceCell::new(),
             remembers: OnceCell::new(),
             uuid: OnceCell::new(),
@@ -86,18 +86,18 @@ impl<'a> Request<'a> {
         for (name, value) in headers.iter() {
             match watched.find(name) {
                 None => {}
-                Some(Found::Track) => request.track.add(value),
-                Some(Found::RequestId) => request.id.add(value),
-                Some(Found::Baggage) => request.has_baggage = true,
-                Some(Found::Twin) => request.has_twin = true,
+                Some(Found::Track) => view.track.add(value),
+                Some(Found::RequestId) => view.id.add(value),
+                Some(Found::Baggage) => view.has_baggage = true,
+                Some(Found::Alias) => view.has_alias = true,
                 Some(Found::Trace(source)) => {
-                    if let Some(lines) = request.trace.get_mut(source as usize) {
+                    if let Some(lines) = view.trace.get_mut(source as usize) {
                         lines.add(value);
                     }
                 }
             }
         }
-        request
+        view
     }
 
     /// The ids that `propagation.correlate` lists. A header with several lines that differ holds
@@ -126,13 +126,14 @@ impl<'a> Request<'a> {
     }
 }
 
+/// What a header is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     Track,
     RequestId,
     Baggage,
     Trace(Source),
-    Twin,
+    Alias,
 }
 
 /// The header names that the filter is about.
@@ -140,27 +141,21 @@ enum Found {
 pub struct Watched {
     names: Vec<(Box<[u8]>, Found)>,
     sieve: Sieve,
-    /// Some name has an underscore itself, so that a name without any may be its twin.
+    /// Some name has an underscore itself, so that a name without any may be its alias.
     underscored: bool,
 }
 
 impl Watched {
-    /// `header` is the configured one.
-    pub fn new(header: &str, sources: &[Source]) -> Self {
-        let ours = [
-            (header, Found::Track),
-            ("x-request-id", Found::RequestId),
-            ("baggage", Found::Baggage),
-        ];
-        let sources = sources.iter().filter(|source| **source != Source::XRequestId);
-        let traces = sources.map(|source| (source.header(), Found::Trace(*source)));
-        let names: Vec<(Box<[u8]>, Found)> = ours
-            .into_iter()
-            .chain(traces)
-            .map(|(name, found)| (name.as_bytes().into(), found))
-            .collect();
+    /// The headers that carriers live in. Of a name that is given twice the first counts.
+    pub(super) fn new<'n>(headers: impl IntoIterator<Item = (&'n str, Found)>) -> Self {
+        let mut names: Vec<(Box<[u8]>, Found)> = Vec::new();
         let mut sieve = Sieve::default();
-        names.iter().for_each(|(name, _)| sieve.add(name));
+        for (name, found) in headers {
+            sieve.add(name.as_bytes());
+            if names.iter().all(|(known, _)| **known != *name.as_bytes()) {
+                names.push((name.as_bytes().into(), found));
+            }
+        }
         let underscored = names.iter().any(|(name, _)| name.contains(&b'_'));
         Self { names, sieve, underscored }
     }
@@ -171,19 +166,19 @@ impl Watched {
             return None;
         }
         let found = self.names.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, found)| *found).or_else(|| self.is_twin(name).then_some(Found::Twin))
+        found.map(|(_, found)| *found).or_else(|| self.is_alias(name).then_some(Found::Alias))
     }
 
     /// Whether `name` is none of ours, but an application that reads headers as CGI does
     /// (RFC 3875, section 4.1.18: `-` becomes `_`) cannot tell it from one.
-    pub fn is_twin(&self, name: &[u8]) -> bool {
+    pub fn is_alias(&self, name: &[u8]) -> bool {
         (self.underscored || name.contains(&b'_'))
             && self.names.iter().all(|(known, _)| **known != *name)
-            && self.names.iter().any(|(known, _)| is_twin(known, name))
+            && self.names.iter().any(|(known, _)| is_alias(known, name))
     }
 }
 
-fn is_twin(known: &[u8], name: &[u8]) -> bool {
+fn is_alias(known: &[u8], name: &[u8]) -> bool {
     let dashed = |b: &u8| {
         if *b == b'_' { b'-' } else { b.to_ascii_lowercase() }
     };
@@ -193,6 +188,7 @@ fn is_twin(known: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::carrier::propagator::watched;
 
     #[test]
     fn lines_agree_only_when_all_are_equal() {
@@ -211,10 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn twins_differ_only_in_dashes() {
-        let watched = Watched::new("x-release-track", &[Source::XB3TraceId]);
-        for twin in ["x_release_track", "x-release_track", "x_request-id", "x_b3_traceid"] {
-            assert!(watched.is_twin(twin.as_bytes()), "{twin}");
+    fn aliases_differ_only_in_dashes() {
+        let watched = watched("x-release-track", &[Source::XB3TraceId]);
+        for alias in ["x_release_track", "x-release_track", "x_request-id", "x_b3_traceid"] {
+            assert!(watched.is_alias(alias.as_bytes()), "{alias}");
         }
         for other in [
             "x-release-track",
@@ -223,24 +219,24 @@ mod tests {
             "_baggage",
             "x_datadog_trace_id",
         ] {
-            assert!(!watched.is_twin(other.as_bytes()), "{other}");
+            assert!(!watched.is_alias(other.as_bytes()), "{other}");
         }
     }
 
     #[test]
-    fn a_configured_header_with_an_underscore_is_not_its_own_twin() {
-        let watched = Watched::new("x_track", &[]);
-        assert!(!watched.is_twin(b"x_track"));
-        assert!(watched.is_twin(b"x-track"));
+    fn a_configured_header_with_an_underscore_is_not_its_own_alias() {
+        let watched = watched("x_track", &[]);
+        assert!(!watched.is_alias(b"x_track"));
+        assert!(watched.is_alias(b"x-track"));
         let headers: HeaderMap = [("x_track", "v2"), ("x-track", "v3")].iter().collect();
-        let request = Request::read(&headers, &watched);
-        assert_eq!(request.track, Lines::One(b"v2"));
-        assert!(request.has_twin);
+        let view = View::read(&headers, &watched);
+        assert_eq!(view.track, Lines::One(b"v2"));
+        assert!(view.has_alias);
     }
 
     #[test]
     fn one_look_finds_all() {
-        let watched = Watched::new("x-release-track", &[Source::B3, Source::XRequestId]);
+        let watched = watched("x-release-track", &[Source::B3, Source::XRequestId]);
         let headers: HeaderMap = [
             ("b3", "1"),
             ("traceparent", "2"),
@@ -251,11 +247,11 @@ mod tests {
         ]
         .iter()
         .collect();
-        let request = Request::read(&headers, &watched);
-        assert_eq!(request.trace(Source::B3), Lines::Many { first: b"1", equal: true });
-        assert_eq!(request.trace(Source::Traceparent), Lines::None);
-        assert_eq!(request.trace(Source::XRequestId), Lines::One(b"3"));
-        assert!(request.has_twin && request.has_baggage);
-        assert_eq!(request.track, Lines::None);
+        let view = View::read(&headers, &watched);
+        assert_eq!(view.trace(Source::B3), Lines::Many { first: b"1", equal: true });
+        assert_eq!(view.trace(Source::Traceparent), Lines::None);
+        assert_eq!(view.trace(Source::XRequestId), Lines::One(b"3"));
+        assert!(view.has_alias && view.has_baggage);
+        assert_eq!(view.track, Lines::None);
     }
 }

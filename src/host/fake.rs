@@ -1,23 +1,27 @@
 //! A proxy that is not there: for tests, for fuzzing, and for `release-track explain`.
+//!
+//! The log is the process's own: [`logged`] takes the lines of the calling thread.
 
-use crate::header_map::HeaderMap;
-use crate::host::{Host, Level, Status};
-use crate::step::Step;
+use super::explain::Step;
+use super::header_map::HeaderMap;
+use super::{Facts, Host, Status};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Once;
 
 /// A request and a node in memory. Header names are kept in lower case, as Envoy does.
 #[derive(Clone, Debug, Default)]
-pub struct Simulated {
+pub struct FakeHost {
     /// The request's headers, in order.
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The answer's headers, in order.
+    /// The response's headers, in order.
     pub response: Vec<(Vec<u8>, Vec<u8>)>,
     /// Properties by path, segments joined by NUL.
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub logged: Vec<(Level, String)>,
-    /// The steps of the decisions, in words; all of them, if it `listens`.
+    /// The steps of the decisions, in words; all of them, if it is explaining.
     pub steps: Vec<String>,
-    pub listens: bool,
+    pub is_explaining: bool,
     /// Milliseconds of the Unix epoch.
     pub now_ms: u64,
     /// Shared data by key: value, and how often it was written.
@@ -35,9 +39,10 @@ pub struct Simulated {
     pub calls: BTreeMap<&'static str, usize>,
 }
 
-impl Simulated {
+impl FakeHost {
     /// A proxy with this node id and these pod labels.
     pub fn node(id: &str, labels: &[(&str, &str)]) -> Self {
+        capture_log();
         let mut host = Self::default();
         host.properties.insert(b"xds\0node\0id".to_vec(), id.into());
         for (name, value) in labels {
@@ -69,7 +74,7 @@ impl Simulated {
     }
 }
 
-impl Simulated {
+impl FakeHost {
     fn called(&mut self, call: &'static str) {
         *self.calls.entry(call).or_default() += 1;
     }
@@ -80,23 +85,10 @@ impl Simulated {
     }
 }
 
-impl Host for Simulated {
+impl Facts for FakeHost {
     fn request_headers(&mut self) -> Result<HeaderMap, Status> {
         self.called("get_header_map_pairs");
         Ok(self.headers.iter().collect())
-    }
-
-    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        self.called("replace_header_map_value");
-        self.headers.retain(|(n, _)| n != name);
-        self.headers.push((name.to_ascii_lowercase(), value.to_vec()));
-        Ok(())
-    }
-
-    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
-        self.called("remove_header_map_value");
-        self.headers.retain(|(n, _)| n != name);
-        Ok(())
     }
 
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
@@ -112,6 +104,44 @@ impl Host for Simulated {
     fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
         self.called("get_shared_data");
         Ok(self.shared.get(key).cloned())
+    }
+
+    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
+        self.called("get_header_map_pairs");
+        Ok(self.response.iter().collect())
+    }
+
+    fn random(&mut self) -> Result<[u8; 16], Status> {
+        self.called("random_get");
+        self.random = self.random.wrapping_add(1);
+        Ok(self.random.to_be_bytes())
+    }
+
+    fn environment(&mut self, name: &str) -> Option<String> {
+        self.environment.get(name).cloned()
+    }
+
+    fn explain(&mut self, step: Step<'_>) {
+        self.steps.push(step.to_string());
+    }
+
+    fn is_explaining(&self) -> bool {
+        self.is_explaining
+    }
+}
+
+impl Host for FakeHost {
+    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.called("replace_header_map_value");
+        self.headers.retain(|(n, _)| n != name);
+        self.headers.push((name.to_ascii_lowercase(), value.to_vec()));
+        Ok(())
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
+        self.called("remove_header_map_value");
+        self.headers.retain(|(n, _)| n != name);
+        Ok(())
     }
 
     fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
@@ -157,11 +187,6 @@ impl Host for Simulated {
         Ok(())
     }
 
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        self.called("get_header_map_pairs");
-        Ok(self.response.iter().collect())
-    }
-
     fn set_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         self.called("replace_header_map_value");
         self.response.retain(|(n, _)| n != name);
@@ -174,27 +199,46 @@ impl Host for Simulated {
         self.response.push((name.to_ascii_lowercase(), value.to_vec()));
         Ok(())
     }
+}
 
-    fn random(&mut self) -> Result<[u8; 16], Status> {
-        self.called("random_get");
-        self.random = self.random.wrapping_add(1);
-        Ok(self.random.to_be_bytes())
+thread_local! {
+    static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps the lines that are logged, for [`logged`].
+struct Lines;
+
+impl Log for Lines {
+    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+        true
     }
 
-    fn environment(&mut self, name: &str) -> Option<String> {
-        self.environment.get(name).cloned()
+    fn log(&self, record: &Record<'_>) {
+        let line = (record.level(), record.args().to_string());
+        LINES.with_borrow_mut(|lines| lines.push(line));
     }
 
-    fn log(&mut self, level: Level, line: &str) {
-        self.called("log");
-        self.logged.push((level, line.to_owned()));
-    }
+    fn flush(&self) {}
+}
 
-    fn explain(&mut self, step: Step<'_>) {
-        self.steps.push(step.to_string());
-    }
+fn capture_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Where the program has a logger of its own, that one has the lines.
+        if log::set_logger(&Lines).is_ok() {
+            log::set_max_level(LevelFilter::Info);
+        }
+    });
+}
 
-    fn listens(&self) -> bool {
-        self.listens
-    }
+/// Takes the lines of warnings and errors that this thread logged since this was last called.
+pub fn warnings() -> Vec<String> {
+    let lines = logged().into_iter();
+    lines.filter(|(level, _)| *level <= Level::Warn).map(|(_, line)| line).collect()
+}
+
+/// Takes all that this thread logged since a fake host was first made, or since this was last
+/// called.
+pub fn logged() -> Vec<(Level, String)> {
+    LINES.with_borrow_mut(std::mem::take)
 }

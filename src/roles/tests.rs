@@ -1,218 +1,10 @@
-//! Deciding a request's track, once, where it enters; and guarding that boundary.
-//!
-//! Nothing that a client sends may choose a track but by the rules: the carriers it brings are
-//! removed, or replaced by what was decided.
+//! Requests through a gateway, a sidecar and a waypoint.
 
-use crate::answer::Answer;
-use crate::carrier::Edit;
-use crate::carrier::request_id::Uuid;
-use crate::config::Config;
-use crate::host::Host;
-use crate::host::Verdict;
-use crate::instance::{Instance, apply};
-use crate::metrics::Reason;
-use crate::request::{Lines, Request};
-use crate::step::Step;
-use crate::track::{Carried, TrackId};
-use crate::{identity, preview, sidecar};
-
-/// A request enters at a gateway.
-pub(crate) fn gateway(instance: &Instance, host: &mut impl Host, answer: &mut Answer) -> Verdict {
-    host.explain(Step::Role("edge"));
-    let Ok(headers) = host.request_headers() else { return Verdict::Continue };
-    let request = instance.view(&headers);
-    let believed = instance.config.trust_incoming;
-    let (follows, reason) = decide(instance, host, &request, believed, answer);
-    // An egress gateway is a gateway too.
-    if instance.strip(host, &request, follows) {
-        return Verdict::Continue;
-    }
-    let follows = settle(instance, host, follows, reason, answer);
-    if believed {
-        sidecar::hand_over(instance, host, &request, follows);
-    } else {
-        guard(instance, host, &request, follows);
-    }
-    Verdict::Continue
-}
-
-/// A request enters at a sidecar that `edge` lists. What another workload of the mesh says is
-/// believed: its certificate proves that it went through a proxy of the mesh.
-pub(crate) fn inbound(
-    instance: &Instance,
-    host: &mut impl Host,
-    request: &Request<'_>,
-    answer: &mut Answer,
-) -> Verdict {
-    host.explain(Step::Role("inbound edge"));
-    let believed = instance.config.trust_incoming
-        || matches!(host.property(b"connection\0mtls"), Ok(Some(value)) if *value == [1]);
-    let (follows, reason) = decide(instance, host, request, believed, answer);
-    let follows = settle(instance, host, follows, reason, answer);
-    if sidecar::refuse(instance, host, request, follows) {
-        return Verdict::Replied;
-    }
-    if believed {
-        sidecar::hand_over(instance, host, request, follows);
-    } else {
-        guard(instance, host, request, follows);
-        if !instance.config.dry_run {
-            sidecar::remember(instance, host, request, follows);
-        }
-    }
-    Verdict::Continue
-}
-
-/// What the request follows, and why: a preview, a carrier that is believed, a rule, a share.
-fn decide(
-    instance: &Instance,
-    host: &mut impl Host,
-    request: &Request<'_>,
-    believed: bool,
-    answer: &mut Answer,
-) -> (Carried, Reason) {
-    let carried = if believed { instance.extract(host, request) } else { None };
-    let mut counted = Vec::new();
-    if let Some(says) = preview::visit(instance, host, request, carried.is_some(), answer)
-        && take(instance, host, says, Reason::Preview, &mut counted)
-    {
-        return (says, Reason::Preview);
-    }
-    if let Some(found) = carried {
-        return (found.says, Reason::Trusted);
-    }
-    let Config { rules, names, .. } = &instance.config;
-    let matched = rules.first(host, request.headers, names, |host, track| {
-        take(instance, host, Carried::Track(track), Reason::Match, &mut counted)
-    });
-    if let Some(track) = matched {
-        return (Carried::Track(track), Reason::Match);
-    }
-    if let Some(track) = share(instance, host, request, answer)
-        && take(instance, host, Carried::Track(track), Reason::Share, &mut counted)
-    {
-        return (Carried::Track(track), Reason::Share);
-    }
-    (Carried::Baseline, Reason::Baseline)
-}
-
-/// The track in whose share the request's identity lies.
-fn share(
-    instance: &Instance,
-    host: &mut impl Host,
-    request: &Request<'_>,
-    answer: &mut Answer,
-) -> Option<TrackId> {
-    let shares = &instance.config.shares;
-    if shares.is_empty() {
-        return None;
-    }
-    let found = identity::find(instance, request);
-    let minted = found.map_or_else(|| identity::mint(instance, host, request, answer), |_| None);
-    let identity = found.or(minted.as_deref().map(str::as_bytes));
-    // A ramp whose clock fails stands at its start.
-    let now = if shares.move_with_the_clock() { host.now_ms().unwrap_or_default() } else { 0 };
-    let track = identity.and_then(|identity| shares.track_of(identity, now));
-    host.explain(Step::Identity {
-        identity,
-        is_new: minted.is_some(),
-        track: track.map(|track| instance.config.names.of(track)),
-    });
-    track
-}
-
-/// Whether a decision counts. One for a dry track is only counted, once for a request, and the
-/// search goes on.
-fn take(
-    instance: &Instance,
-    host: &mut impl Host,
-    follows: Carried,
-    reason: Reason,
-    counted: &mut Vec<Carried>,
-) -> bool {
-    let dry = instance.is_dry(follows);
-    if dry && !counted.contains(&follows) {
-        host.explain(Step::Dry { track: instance.label(follows), reason: reason.label() });
-        instance.metrics.decided(host, follows, reason, true);
-        counted.push(follows);
-    }
-    !dry
-}
-
-/// Counts the decision. In a dry run that is all that comes of it.
-fn settle(
-    instance: &Instance,
-    host: &mut impl Host,
-    follows: Carried,
-    reason: Reason,
-    answer: &mut Answer,
-) -> Carried {
-    let track = instance.label(follows);
-    host.explain(Step::Decided { track, reason: reason.label() });
-    instance.metrics.decided(host, follows, reason, instance.config.dry_run);
-    answer.at_edge = true;
-    if instance.config.dry_run {
-        return if reason == Reason::Trusted { follows } else { Carried::Baseline };
-    }
-    if instance.config.expose && matches!(follows, Carried::Track(_)) {
-        answer.exposed = Some(format!("{track}; reason={}", reason.label()));
-    }
-    follows
-}
-
-/// Lets nothing pass that a client sent to choose a track; in its place, what was decided.
-fn guard(instance: &Instance, host: &mut impl Host, request: &Request<'_>, follows: Carried) {
-    instance.inject_header(host, request, follows, false);
-    apply(host, b"x-request-id", replace_id(instance, request, follows));
-    instance.inject_baggage(host, request, follows, false);
-    if request.has_twin {
-        remove_twins(instance, host, request);
-    }
-}
-
-/// One id in place of all that came, with the tag that was decided, or none.
-fn replace_id(instance: &Instance, request: &Request<'_>, follows: Carried) -> Edit {
-    let Some(line) = request.id.first() else {
-        return Edit::Keep;
-    };
-    let is_one = matches!(request.id, Lines::One(_));
-    let id = match line.split(|b| *b == b',').map(<[u8]>::trim_ascii).find(|id| !id.is_empty()) {
-        Some(id) => id,
-        None if is_one => return Edit::Keep,
-        None => return Edit::Remove,
-    };
-    match Uuid::parse(id).and_then(|uuid| guarded_id(instance, uuid, follows)) {
-        Some(id) => Edit::Set(id.to_vec()),
-        None if is_one && id == line => Edit::Keep,
-        None => Edit::Set(id.to_vec()),
-    }
-}
-
-/// The id with the decided tag, or spoilt if it has one that must not count; `None` where it
-/// can stay as it is.
-fn guarded_id(instance: &Instance, id: Uuid<'_>, follows: Carried) -> Option<[u8; 36]> {
-    let tagger = &instance.config.propagation.tagger;
-    match instance.tag(follows, instance.node.decides_inbound) {
-        Some(tag) => tagger.inject(id, tag),
-        None => tagger.extract(id).map(|_| id.spoilt()),
-    }
-}
-
-fn remove_twins(instance: &Instance, host: &mut impl Host, request: &Request<'_>) {
-    for (name, _) in request.headers.iter() {
-        if instance.is_twin(name) {
-            host.explain(Step::Distrusted { header: name });
-            apply(host, name, Edit::Remove);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::answer::Answer;
+mod edge {
     use crate::filter::Filter;
     use crate::host::Verdict;
-    use crate::simulated::Simulated;
+    use crate::host::fake::FakeHost;
+    use crate::plan::Response;
 
     const GATEWAY: &str = "router~10.0.0.9~ingress.istio-system~istio-system.svc.cluster.local";
     const ID: &str = "73cf9109-747e-4c23-92e0-3376878b904e";
@@ -227,17 +19,17 @@ mod tests {
     }
 
     /// Sends one request through a gateway.
-    fn gateway(config: &str, headers: &[(&str, &str)]) -> Simulated {
-        let mut host = Simulated::node(GATEWAY, &[]);
+    fn gateway(config: &str, headers: &[(&str, &str)]) -> FakeHost {
+        let mut host = FakeHost::node(GATEWAY, &[]);
         let filter = Filter::configure(&mut host, config.as_bytes()).unwrap();
         host.calls.clear();
         let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
         host.request(&headers);
-        assert_eq!(filter.on_request(&mut host, &mut Answer::default()), Verdict::Continue);
+        assert_eq!(filter.on_request(&mut host, &mut Response::default()), Verdict::Continue);
         host
     }
 
-    fn counted(host: &Simulated) -> Vec<String> {
+    fn counted(host: &FakeHost) -> Vec<String> {
         host.counted().into_iter().map(|(name, n)| format!("{name} {n}")).collect()
     }
 
@@ -276,7 +68,7 @@ mod tests {
             ],
         );
         let left: Vec<_> = host.headers.iter().map(|(n, v)| (n.as_slice(), v.as_slice())).collect();
-        assert_eq!(left, [(&b"x-request-id"[..], SPOILT.as_bytes()), (b"baggage", b"a=1")]);
+        assert_eq!(left, [(&b"baggage"[..], &b"a=1"[..]), (b"x-request-id", SPOILT.as_bytes())]);
         assert_eq!(
             counted(&host),
             ["release_track.track=.=baseline;.;reason=.=baseline;.;decisions_total 1"]
@@ -348,31 +140,31 @@ mod tests {
 
     #[test]
     fn an_egress_gateway_strips_and_does_nothing_else() {
-        let mut host = Simulated::node(GATEWAY, &[]);
+        let mut host = FakeHost::node(GATEWAY, &[]);
         let filter = Filter::configure(&mut host, STORY.as_bytes()).unwrap();
         host.properties
             .insert(b"xds\0cluster_name".to_vec(), b"outbound|443||example.com".to_vec());
         host.request(&[("x-release-track", b"v2"), ("x-request-id", TAGGED_V2.as_bytes())]);
-        filter.on_request(&mut host, &mut Answer::default());
+        filter.on_request(&mut host, &mut Response::default());
         assert_eq!(host.values("x-release-track"), [""; 0]);
         assert_eq!(host.values("x-request-id"), [TAGGED_V2]);
         assert_eq!(counted(&host), ["release_track.event=.=stripped;.;events_total 1"]);
     }
 
     /// Sends one request to the frontend's sidecar, which decides for itself.
-    fn inbound_edge(mtls: bool, version: &str, headers: &[(&str, &str)]) -> Simulated {
-        let mut host = Simulated::node(
+    fn inbound_edge(mtls: bool, version: &str, headers: &[(&str, &str)]) -> FakeHost {
+        let mut host = FakeHost::node(
             "sidecar~10.0.0.1~frontend-1.weather~weather.svc.cluster.local",
             &[("app", "frontend"), ("version", version)],
         )
         .direction(1);
-        host.listens = true;
+        host.is_explaining = true;
         host.properties.insert(b"connection\0mtls".to_vec(), vec![u8::from(mtls)]);
         let config = with(r#""edge":[{"inbound":["weather/frontend"]}]"#);
         let filter = Filter::configure(&mut host, config.as_bytes()).unwrap();
         let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
         host.request(&headers);
-        filter.on_request(&mut host, &mut Answer::default());
+        filter.on_request(&mut host, &mut Response::default());
         host
     }
 
@@ -402,23 +194,23 @@ mod tests {
         assert!(again.steps.iter().any(|s| s.contains("request_id") && s.contains("baseline")));
     }
 
-    /// A request and its answer, at a gateway.
+    /// A request and its response, at a gateway.
     struct Exchange {
-        host: Simulated,
+        host: FakeHost,
         filter: Filter,
-        answer: Answer,
+        response: Response,
     }
 
     impl Exchange {
         fn new(config: &str) -> Self {
-            let mut host = Simulated::node(GATEWAY, &[]);
+            let mut host = FakeHost::node(GATEWAY, &[]);
             host.now_ms = 1_000_000;
             host.properties.insert(
                 b"xds\0cluster_name".to_vec(),
                 b"outbound|80||a.svc.cluster.local".to_vec(),
             );
             let filter = Filter::configure(&mut host, config.as_bytes()).unwrap();
-            Self { host, filter, answer: Answer::default() }
+            Self { host, filter, response: Response::default() }
         }
 
         /// The track, and the reason.
@@ -430,13 +222,13 @@ mod tests {
             self.host.counters.iter_mut().for_each(|(_, n)| *n = 0);
             let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
             self.host.request(&headers);
-            self.answer = Answer::default();
-            self.filter.on_request(&mut self.host, &mut self.answer);
+            self.response = Response::default();
+            self.filter.on_request(&mut self.host, &mut self.response);
             self.host.response = response
                 .iter()
                 .map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec()))
                 .collect();
-            self.filter.on_response(&mut self.host, &self.answer);
+            self.filter.on_response(&mut self.host, &self.response);
             let counted = counted(&self.host).join(" ");
             let reason = counted.split("reason=.=").nth(1).and_then(|rest| rest.split(';').next());
             (self.host.values("x-release-track"), reason.unwrap_or_default().to_owned())
@@ -452,7 +244,7 @@ mod tests {
 
     fn token(track: &str, expiry: u64) -> String {
         let track = crate::track::Name::parse(track).unwrap();
-        crate::token::Key::parse(KEY).unwrap().sign(&track, expiry)
+        crate::decide::token::Key::parse(KEY).unwrap().sign(&track, expiry)
     }
 
     fn previewing() -> Exchange {
@@ -540,11 +332,11 @@ mod tests {
             (Some("zz".into()), ""),
             (None, ""),
         ] {
-            let mut host = Simulated::node(GATEWAY, &[]);
+            let mut host = FakeHost::node(GATEWAY, &[]);
             host.environment.extend(keys.map(|keys| ("KEYS".to_owned(), keys)));
             let filter = Filter::configure(&mut host, config.as_bytes()).unwrap();
             host.request(&[(":path", path.as_bytes())]);
-            filter.on_request(&mut host, &mut Answer::default());
+            filter.on_request(&mut host, &mut Response::default());
             assert_eq!(host.values("x-release-track").concat(), track);
         }
     }
@@ -602,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_say_what_they_depend_on_and_what_was_decided() {
+    fn responses_say_what_they_depend_on_and_what_was_decided() {
         let mut gateway = Exchange::new(&with(r#""vary":true,"expose":true"#));
         gateway.send(&[("cookie", "user=tester")], &[("vary", "accept")]);
         assert_eq!(gateway.answered("vary"), ["accept, cookie"]);
@@ -610,5 +402,301 @@ mod tests {
         gateway.send(&[], &[]);
         assert_eq!(gateway.answered("vary"), ["cookie"]);
         assert!(gateway.answered("x-release-track").is_empty());
+    }
+}
+
+mod sidecar {
+    use crate::filter::Filter;
+    use crate::host::Verdict;
+    use crate::host::fake::{self, FakeHost};
+    use crate::plan::Response;
+
+    const ID: &str = "73cf9109-747e-4c23-92e0-3376878b904e";
+    const TAGGED_V2: &str = "73cf9109-747e-4c23-92e0-4494afc95180";
+    const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    const STORY: &str = r#"{"tracks":[{"name":"v2","workloads":{"frontend":"v2","forecast":"v2"}},
+        {"name":"v3","workloads":{"forecast":"v3"}}]}"#;
+
+    fn with(more: &str) -> String {
+        STORY.replacen('{', &format!("{{{more},"), 1)
+    }
+
+    /// A pod's sidecar, whose two sides share shared data.
+    struct Sidecar {
+        host: FakeHost,
+        filter: Filter,
+    }
+
+    impl Sidecar {
+        fn new(config: &str, app: &str, version: &str) -> Self {
+            let mut host = FakeHost::node(
+                &format!("sidecar~10.0.0.1~{app}-1.weather~weather.svc.cluster.local"),
+                &[("app", app), ("version", version)],
+            );
+            host.now_ms = 1_000_000;
+            let filter = Filter::configure(&mut host, config.as_bytes()).unwrap();
+            Self { host, filter }
+        }
+
+        fn send(&mut self, direction: i64, headers: &[(&str, &str)]) -> Verdict {
+            self.host = std::mem::take(&mut self.host).direction(direction);
+            self.host.calls.clear();
+            self.host.counters.iter_mut().for_each(|(_, n)| *n = 0);
+            let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
+            self.host.request(&headers);
+            self.filter.on_request(&mut self.host, &mut Response::default())
+        }
+
+        /// The track header after a call.
+        fn out(&mut self, headers: &[(&str, &str)]) -> Vec<String> {
+            self.send(2, headers);
+            self.host.values("x-release-track")
+        }
+
+        fn counted(&self) -> Vec<String> {
+            let counted = self.host.counted().into_iter();
+            counted.map(|(name, n)| format!("{} {n}", name.replace("release_track.", ""))).collect()
+        }
+
+        fn calls(&self) -> Vec<(&'static str, usize)> {
+            self.host.calls.iter().map(|(name, n)| (*name, *n)).collect()
+        }
+    }
+
+    const NONE: [&str; 0] = [];
+
+    #[test]
+    fn each_carrier_restores_the_header() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v1");
+        assert_eq!(pod.out(&[("x-release-track", "v2")]), ["v2"]);
+        assert_eq!(pod.counted(), ["track=.=v2;.;carrier=.=header;.;propagation_total 1"]);
+        assert_eq!(pod.out(&[("baggage", "a=1,release-track=v2")]), ["v2"]);
+        assert_eq!(pod.counted(), ["track=.=v2;.;carrier=.=baggage;.;propagation_total 1"]);
+        assert_eq!(pod.out(&[("x-request-id", TAGGED_V2)]), ["v2"]);
+        assert_eq!(pod.counted(), ["track=.=v2;.;carrier=.=request_id;.;propagation_total 1"]);
+        assert_eq!(pod.out(&[("x-request-id", ID)]), NONE);
+        assert!(pod.counted().is_empty());
+    }
+
+    #[test]
+    fn the_best_carrier_wins_and_the_id_follows_it() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v1");
+        pod.out(&[
+            ("x-release-track", "v2"),
+            ("baggage", "release-track=v3"),
+            ("x-request-id", ID),
+        ]);
+        assert_eq!(pod.host.values("x-request-id"), [TAGGED_V2]);
+        assert_eq!(pod.host.values("baggage"), ["release-track=v3"]);
+        assert_eq!(pod.out(&[("x-release-track", ""), ("baggage", "release-track=v3")]), ["v3"]);
+        assert_eq!(pod.out(&[("x-release-track", "v9"), ("baggage", "release-track=v3")]), ["v9"]);
+        assert_eq!(
+            pod.out(&[
+                ("x-release-track", "v2"),
+                ("x-release-track", "v3"),
+                ("baggage", "release-track=v3")
+            ]),
+            ["v3"]
+        );
+        assert_eq!(pod.out(&[("x-release-track", "v2"), ("x-release-track", "v3")]), NONE);
+    }
+
+    #[test]
+    fn the_direction_is_asked_only_where_it_matters() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v1");
+        for direction in [1, 2] {
+            pod.send(direction, &[("x-request-id", ID), ("cookie", "user=bob")]);
+            assert_eq!(pod.calls(), [("get_header_map_pairs", 1)]);
+            pod.send(direction, &[("x-request-id", ID), ("traceparent", TRACEPARENT)]);
+            assert_eq!(pod.calls(), [("get_header_map_pairs", 1), ("get_shared_data", 1)]);
+            pod.send(direction, &[("x-request-id", ID), ("baggage", "a=1")]);
+            assert_eq!(pod.calls(), [("get_header_map_pairs", 1)]);
+            // A member of ours that says nothing has to go where the request leaves the mesh.
+            pod.send(direction, &[("x-request-id", ID), ("baggage", "a=1,release-track=")]);
+            assert!(pod.host.calls["get_property"] > 0);
+        }
+        let mut pod = Sidecar::new(STORY, "forecast", "v2");
+        pod.send(1, &[("x-request-id", ID)]);
+        assert_eq!(pod.host.calls["get_property"], 1);
+    }
+
+    #[test]
+    fn a_tracks_pod_lends_its_track_to_orphans() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v2");
+        assert_eq!(pod.out(&[("x-request-id", ID)]), ["v2"]);
+        assert_eq!(pod.host.values("x-request-id"), [TAGGED_V2]);
+        assert_eq!(pod.counted(), ["track=.=v2;.;carrier=.=workload;.;propagation_total 1"]);
+        let mut pod =
+            Sidecar::new(&with(r#""propagation":{"orphans":"baseline"}"#), "forecast", "v2");
+        assert_eq!(pod.out(&[]), NONE);
+        assert_eq!(pod.counted(), ["track=.=baseline;.;carrier=.=none;.;propagation_total 1"]);
+    }
+
+    #[test]
+    fn baseline_through_a_tracks_pod_stays_baseline() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v2");
+        pod.send(1, &[("x-request-id", ID)]);
+        assert_eq!(pod.counted(), ["track=.=baseline;.;outcome=.=stray;.;arrivals_total 1"]);
+        let id = pod.host.values("x-request-id")[0].clone();
+        assert_ne!(id, ID);
+        assert_eq!(pod.out(&[("x-request-id", &id)]), NONE);
+        assert_eq!(pod.out(&[("x-release-track", "baseline")]), ["baseline"]);
+        pod.send(1, &[("traceparent", TRACEPARENT)]);
+        assert_eq!(pod.out(&[("traceparent", TRACEPARENT)]), NONE);
+    }
+
+    #[test]
+    fn a_baseline_that_is_asked_for_outlasts_the_tag() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v1");
+        pod.out(&[("x-release-track", "baseline"), ("x-request-id", TAGGED_V2)]);
+        let id = pod.host.values("x-request-id")[0].clone();
+        assert_ne!(id, TAGGED_V2);
+        assert_eq!(pod.out(&[("x-request-id", &id)]), NONE);
+    }
+
+    #[test]
+    fn inbound_fills_the_carriers_for_the_application() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v2");
+        pod.send(1, &[("x-release-track", "v2"), ("x-request-id", ID)]);
+        assert_eq!(pod.host.values("x-request-id"), [TAGGED_V2]);
+        assert_eq!(pod.host.values("baggage"), ["release-track=v2"]);
+        assert_eq!(pod.counted(), ["track=.=v2;.;outcome=.=match;.;arrivals_total 1"]);
+        pod.send(
+            1,
+            &[
+                ("x-release-track", "v2"),
+                ("x-request-id", TAGGED_V2),
+                ("baggage", "release-track=v2"),
+            ],
+        );
+        assert!(!pod.host.calls.contains_key("replace_header_map_value"));
+    }
+
+    #[test]
+    fn arrivals_are_compared_with_the_pod() {
+        let mut outcomes = Vec::new();
+        for (app, version, track, authority) in [
+            ("frontend", "v2", "v2", "frontend:3000"),
+            ("frontend", "v1", "v2", "frontend:3000"),
+            ("forecast", "v3", "v2", "forecast:3002"),
+            ("forecast", "v1", "v9", "forecast:3002"),
+            ("advertisement", "v2", "v2", "advertisement:3003"),
+            ("frontend", "v1", "v2", "frontend-shadow:3000"),
+            ("frontend", "v1", "v2", "frontend-shadow"),
+        ] {
+            let mut pod = Sidecar::new(STORY, app, version);
+            pod.send(1, &[(":authority", authority), ("x-release-track", track)]);
+            outcomes.push(pod.counted().join(" "));
+        }
+        assert_eq!(
+            outcomes,
+            [
+                "track=.=v2;.;outcome=.=match;.;arrivals_total 1",
+                "track=.=v2;.;outcome=.=crossed;.;arrivals_total 1",
+                "track=.=v2;.;outcome=.=crossed;.;arrivals_total 1",
+                "track=.=other;.;outcome=.=baseline;.;arrivals_total 1",
+                "track=.=v2;.;outcome=.=baseline;.;arrivals_total 1",
+                "",
+                ""
+            ]
+        );
+    }
+
+    #[test]
+    fn enforce_answers_421_on_crossed_only() {
+        let enforce = with(r#""isolation":"enforce""#);
+        let mut pod = Sidecar::new(&enforce, "frontend", "v1");
+        assert_eq!(pod.send(1, &[("x-release-track", "v2")]), Verdict::Replied);
+        let (status, body) = pod.host.replied.clone().unwrap();
+        assert_eq!(status, 421);
+        assert!(body.contains("track v2 met frontend version v1"), "{body}");
+        assert_eq!(pod.send(1, &[]), Verdict::Continue);
+        let mut stray = Sidecar::new(&enforce, "frontend", "v2");
+        assert_eq!(stray.send(1, &[]), Verdict::Continue);
+        let mut dry =
+            Sidecar::new(&enforce.replacen('{', r#"{"dryRun":true,"#, 1), "frontend", "v1");
+        assert_eq!(dry.send(1, &[("x-release-track", "v2")]), Verdict::Continue);
+    }
+
+    #[test]
+    fn what_leaves_the_mesh_is_stripped_and_not_stamped() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v2");
+        pod.host.properties.insert(b"xds\0cluster_name".to_vec(), b"PassthroughCluster".to_vec());
+        let baggage = ("baggage", "a=1,release-track=v2");
+        assert_eq!(pod.out(&[("x-release-track", "v2"), baggage, ("x-request-id", ID)]), NONE);
+        assert_eq!(pod.host.values("baggage"), ["a=1"]);
+        assert_eq!(pod.host.values("x-request-id"), [ID]);
+        assert_eq!(pod.counted(), ["event=.=stripped;.;events_total 1"]);
+        assert_eq!(pod.out(&[("x-request-id", ID)]), NONE);
+        assert!(pod.counted().is_empty());
+        let mut keeps = Sidecar::new(&with(r#""egress":{"strip":false}"#), "forecast", "v2");
+        keeps.host.properties.insert(b"xds\0cluster_name".to_vec(), b"PassthroughCluster".to_vec());
+        assert_eq!(keeps.out(&[]), ["v2"]);
+    }
+
+    #[test]
+    fn a_trace_id_is_remembered_until_its_time_is_over() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v1");
+        pod.send(1, &[("x-release-track", "v2"), ("traceparent", TRACEPARENT)]);
+        pod.host.now_ms += 59_000;
+        let other_span = TRACEPARENT.replace("00f067aa0ba902b7", "1111111111111111");
+        assert_eq!(pod.out(&[("traceparent", &other_span)]), ["v2"]);
+        assert_eq!(pod.counted(), ["track=.=v2;.;carrier=.=remembered;.;propagation_total 1"]);
+        // The hit renewed it.
+        pod.host.now_ms += 59_000;
+        assert_eq!(pod.out(&[("b3", "a3ce929d0e0e4736-00f067aa0ba902b7")]), ["v2"]);
+        pod.host.now_ms += 60_000;
+        assert_eq!(pod.out(&[("traceparent", TRACEPARENT)]), NONE);
+    }
+
+    #[test]
+    fn an_id_under_two_tracks_tells_nothing() {
+        let mut pod = Sidecar::new(STORY, "recommendation", "v1");
+        pod.send(1, &[("x-release-track", "v2"), ("traceparent", TRACEPARENT)]);
+        pod.send(1, &[("x-release-track", "v3"), ("traceparent", TRACEPARENT)]);
+        assert!(pod.counted().contains(&"event=.=conflict;.;events_total 1".to_owned()));
+        assert_eq!(pod.out(&[("traceparent", TRACEPARENT)]), NONE);
+        pod.host.now_ms += 60_000;
+        pod.send(1, &[("x-release-track", "v3"), ("traceparent", TRACEPARENT)]);
+        assert_eq!(pod.out(&[("traceparent", TRACEPARENT)]), ["v3"]);
+    }
+
+    #[test]
+    fn a_baseline_request_contradicts_a_remembered_id() {
+        let mut pod = Sidecar::new(STORY, "recommendation", "v1");
+        pod.send(1, &[("x-release-track", "v2"), ("traceparent", TRACEPARENT)]);
+        pod.send(1, &[("traceparent", TRACEPARENT)]);
+        assert_eq!(pod.counted(), ["event=.=conflict;.;events_total 1"]);
+        assert_eq!(pod.out(&[("traceparent", TRACEPARENT)]), NONE);
+        // Another id costs its reads, and no write.
+        pod.send(1, &[("x-b3-traceid", "00000000000000ff")]);
+        assert!(!pod.host.calls.contains_key("set_shared_data"));
+        assert_eq!(pod.host.calls["get_shared_data"], 2);
+    }
+
+    #[test]
+    fn a_proxy_of_unknown_kind_or_direction_does_nothing_and_says_so_once() {
+        let mut pod = Sidecar::new(STORY, "forecast", "v2");
+        fake::logged();
+        assert_eq!(pod.out(&[("x-request-id", TAGGED_V2)]), ["v2"]);
+        for _ in 0..2 {
+            pod.send(0, &[("x-request-id", TAGGED_V2)]);
+            assert_eq!(pod.host.values("x-release-track"), NONE);
+        }
+        assert_eq!(fake::warnings().len(), 1);
+    }
+
+    #[test]
+    fn a_waypoint_restores_the_header_alone() {
+        let mut host =
+            FakeHost::node("waypoint~10.0.0.2~wp-1.weather~weather.svc.cluster.local", &[]);
+        let filter = Filter::configure(&mut host, STORY.as_bytes()).unwrap();
+        host.request(&[("baggage", b"release-track=v2"), ("x-request-id", ID.as_bytes())]);
+        filter.on_request(&mut host, &mut Response::default());
+        assert_eq!(host.values("x-release-track"), ["v2"]);
+        assert_eq!(host.values("x-request-id"), [ID]);
+        let counted: Vec<_> = host.counted().into_keys().collect();
+        assert_eq!(counted, ["release_track.track=.=v2;.;carrier=.=baggage;.;propagation_total"]);
     }
 }

@@ -1,46 +1,46 @@
-//! What the edge has to add to a request's answer.
+//! What the edge adds to a request's response.
 
-use crate::host::Host;
-use crate::instance::Instance;
+use crate::host::header_map::HeaderMap;
+use crate::vocabulary::Reason;
 
-/// Decided with the request, kept until its answer comes. For most requests it is empty.
+/// Decided with the request, kept until its response comes. For most requests it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// The request was decided here.
-    pub at_edge: bool,
-    /// Values of Set-Cookie.
-    pub cookies: Vec<String>,
-    /// The answer is for this client alone.
-    pub private: bool,
+    pub(super) at_edge: bool,
+    /// Values of Set-Cookie. A response that sets one is for this client alone.
+    pub(super) cookies: Vec<String>,
     /// `TRACK; reason=REASON`
-    pub exposed: Option<String>,
+    pub(super) exposed: Option<String>,
 }
 
-/// The answer's headers have arrived.
-pub(crate) fn complete(instance: &Instance, host: &mut impl Host, answer: &Answer) {
-    if !answer.at_edge {
-        return;
+impl Response {
+    /// Sets a cookie: `NAME=VALUE; ATTRIBUTES` (RFC 6265 section 4.1).
+    pub(crate) fn set_cookie(&mut self, cookie: String) {
+        self.cookies.push(cookie);
     }
-    for cookie in &answer.cookies {
-        let _ = host.add_response_header(b"set-cookie", cookie.as_bytes());
+
+    pub(super) fn expose(&mut self, track: &str, reason: Reason) {
+        self.exposed = Some(format!("{track}; reason={}", reason.label()));
     }
-    if let Some(exposed) = &answer.exposed {
-        let _ = host.set_response_header(instance.config.header.as_bytes(), exposed.as_bytes());
+
+    pub(super) fn is_private(&self) -> bool {
+        !self.cookies.is_empty()
     }
-    let vary = &instance.vary;
-    if vary.is_empty() && !answer.private {
-        return;
-    }
-    let Ok(headers) = host.response_headers() else { return };
+}
+
+/// The lists among a response's headers that have to say more than they do: name and value.
+pub(super) fn merged(
+    headers: &HeaderMap,
+    response: &Response,
+    vary: &[Box<str>],
+) -> Vec<(&'static [u8], Vec<u8>)> {
     let list = |name: &'static [u8]| headers.lines(name).collect::<Vec<_>>().join(&b","[..]);
-    if answer.private
-        && let Some(value) = private(&list(b"cache-control"))
-    {
-        let _ = host.set_response_header(b"cache-control", &value);
-    }
-    if let Some(value) = merge_vary(&list(b"vary"), vary) {
-        let _ = host.set_response_header(b"vary", &value);
-    }
+    let control = response.is_private().then(|| private(&list(b"cache-control"))).flatten();
+    [(&b"cache-control"[..], control), (b"vary", merge_vary(&list(b"vary"), vary))]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 /// RFC 9110 section 12.5.5: `vary` with these names added; `None` where it says so already.

@@ -5,7 +5,8 @@
 //! file of the filter where `unsafe` is allowed.
 #![allow(unsafe_code)]
 
-use crate::host::{Level, Status};
+use crate::host::Status;
+use log::Level;
 use std::ptr::null_mut;
 
 /// `proxy_map_type_t`: the maps that the filter reads and writes.
@@ -105,9 +106,17 @@ fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8
     Ok(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
+/// Writes a line to the proxy's log (`proxy_log_level_t`).
 pub(crate) fn log(level: Level, line: &str) -> Result<(), Status> {
+    let level = match level {
+        Level::Trace => 0,
+        Level::Debug => 1,
+        Level::Info => 2,
+        Level::Warn => 3,
+        Level::Error => 4,
+    };
     // SAFETY: a pointer and its length, read during the call; likewise in every call below.
-    checked(unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) })
+    checked(unsafe { proxy_log(level, line.as_ptr(), line.len()) })
 }
 
 pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, Status> {
