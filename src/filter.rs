@@ -116,8 +116,8 @@ impl Filter {
         let view = self.propagator.view(&headers);
         let Some(decision) = self.decide(host, &view) else { return Verdict::Continue };
         let Self { propagator, arrivals, mode, metrics, .. } = self;
-        let plan = Plan::new(host, &view, decision, propagator, arrivals, *mode);
-        plan::apply(host, &view, plan, propagator, metrics, response)
+        let plan = Plan::new(host, &view, decision, propagator.names(), arrivals, *mode);
+        plan::apply(host, &view, plan, arrivals, propagator, metrics, response)
     }
 
     /// What the role that has the request decides; `None` where nothing has to be done.

@@ -199,7 +199,7 @@ impl Propagator {
         renewal: &mut Option<Renewal>,
         is_asked: impl Fn(Carrier) -> bool,
     ) -> Option<Extracted> {
-        Carrier::ALL.into_iter().filter(|carrier| is_asked(*carrier)).find_map(|carrier| {
+        Carrier::ALL.iter().copied().filter(|carrier| is_asked(*carrier)).find_map(|carrier| {
             let says = self.read(facts, view, renewal, carrier);
             if facts.is_explaining() {
                 self.explain(facts, view, carrier, says);
@@ -248,7 +248,7 @@ impl Propagator {
     /// Whether the request bears what has to go where it leaves the mesh. A tag may stay: it says
     /// nothing to who has no key, and both ends of a call log the same id.
     pub fn is_borne(&self, view: &View<'_>) -> bool {
-        Carrier::ALL.into_iter().any(|carrier| match carrier {
+        Carrier::ALL.iter().any(|carrier| match carrier {
             Carrier::Header => view.track != Lines::None,
             Carrier::Baggage => member_removed(view) != Edit::Keep,
             Carrier::RequestId | Carrier::Remembered | Carrier::Workload => false,

@@ -80,7 +80,7 @@ impl Decider {
                 && self.takes(facts, preview.says, Reason::Preview, effects)
             {
                 if let Some(cookie) = preview.kept {
-                    effects.response.set_cookie(cookie);
+                    effects.of_response().set_cookie(cookie);
                 }
                 return (preview.says, Reason::Preview);
             }
@@ -115,9 +115,8 @@ impl Decider {
             Carried::Track(track) => self.dry_tracks.get(track.index()).copied().unwrap_or(false),
             Carried::Baseline | Carried::Other => false,
         };
-        if is_dry && effects.passed_over.iter().all(|(passed, _)| *passed != follows) {
+        if is_dry && effects.pass_over(follows, reason) {
             facts.explain(Step::Dry { track: self.names.label(follows), reason });
-            effects.passed_over.push((follows, reason));
         }
         !is_dry
     }
@@ -152,8 +151,8 @@ impl Decider {
             track: track.map(|track| self.names.of(track)),
         });
         if let Some(minted) = minted {
-            effects.cookie = Some(minted.cookie);
-            effects.response.set_cookie(minted.set_cookie);
+            effects.set_cookie(minted.cookie);
+            effects.of_response().set_cookie(minted.set_cookie);
         }
         track
     }

@@ -59,7 +59,7 @@ impl Tokens {
         }
         // A redirect, or an answer of the proxy itself, may need the path as it came.
         if link.is_some() && leads == Leads::Inside {
-            effects.path = Some(target::without_parameter(path, self.parameter.as_bytes()));
+            effects.set_path(target::without_parameter(path, self.parameter.as_bytes()));
         }
         let now = facts.now_ms().ok()? / 1000;
         let names = asked.names;
@@ -77,7 +77,7 @@ impl Tokens {
                 let kept = asked.sets_cookies.then(|| self.set_cookie(view, &token, rest));
                 return Some(Preview { says, kept });
             }
-            effects.invalid_tokens += 1;
+            effects.invalid_token();
         }
         if asked.is_decided && !asked.sets_cookies {
             return None;
@@ -88,7 +88,7 @@ impl Tokens {
         facts.explain(Step::Token { place: Place::Cookie, track });
         if valid.is_none() {
             self.clear(view, asked, effects);
-            effects.invalid_tokens += 1;
+            effects.invalid_token();
         }
         valid.map(|(says, _)| Preview { says, kept: None })
     }
@@ -104,7 +104,7 @@ impl Tokens {
 
     fn clear(&self, view: &View<'_>, asked: Asked<'_>, effects: &mut Effects) {
         if asked.sets_cookies {
-            effects.response.set_cookie(self.set_cookie(view, "", 0));
+            effects.of_response().set_cookie(self.set_cookie(view, "", 0));
         }
     }
 

@@ -1,12 +1,13 @@
 //! The one place that writes: a plan, once; and what a response gets.
 
 use super::response::{self, Response};
-use super::{Metrics, Plan};
+use super::{Arrivals, Metrics, Plan, Rare};
 use crate::carrier::Edit;
-use crate::carrier::propagator::{Change, Propagator};
+use crate::carrier::propagator::{Change, Propagator, Treatment};
 use crate::carrier::view::View;
+use crate::host::explain::Step;
 use crate::host::{Host, Verdict};
-use crate::vocabulary::{Event, Family};
+use crate::vocabulary::{Carrier, Event, Family};
 
 /// Applies a plan. What its response gets is left in `response`.
 ///
@@ -15,44 +16,38 @@ use crate::vocabulary::{Event, Family};
 pub(crate) fn apply(
     host: &mut impl Host,
     view: &View<'_>,
-    plan: Plan<'_>,
+    plan: Plan,
+    arrivals: &Arrivals,
     propagator: &Propagator,
     metrics: &Metrics,
     response: &mut Response,
 ) -> Verdict {
-    let family = if plan.is_dry { Family::DryDecisions } else { Family::Decisions };
-    if let Some((follows, reason)) = plan.decided {
-        metrics.decided(host, family, follows, reason);
+    let Plan { follows, treatment, .. } = plan;
+    if let Some((decided, reason)) = plan.decided {
+        let family = if plan.is_dry { Family::DryDecisions } else { Family::Decisions };
+        metrics.decided(host, family, decided, reason);
+        response.at_edge = true;
     }
-    for (follows, reason) in &plan.effects.passed_over {
-        metrics.decided(host, Family::DryDecisions, *follows, *reason);
+    if let Some((carried, carrier)) = plan.carried {
+        metrics.propagated(host, carried, carrier);
     }
-    if let Some((follows, carrier)) = plan.carried {
-        metrics.propagated(host, follows, carrier);
-    }
-    if let Some((follows, outcome)) = plan.arrived {
+    if let Some(outcome) = plan.arrived {
         metrics.arrived(host, follows, outcome);
     }
-    if plan.is_stripped {
+    if treatment == Treatment::Strip && propagator.is_borne(view) {
         metrics.happened(host, Event::Stripped);
     }
-    for _ in 0..plan.effects.invalid_tokens {
-        metrics.happened(host, Event::TokenInvalid);
+    if let Some(rare) = plan.effects.0 {
+        apply_rare(host, *rare, propagator, metrics, response);
     }
-    if let Some(refusal) = &plan.refusal
-        && host.reply(421, refusal).is_ok()
-    {
-        return Verdict::Replied;
+    if plan.is_refused {
+        let refusal = arrivals.refusal(propagator.names().label(follows));
+        if host.reply(421, &refusal).is_ok() {
+            return Verdict::Replied;
+        }
     }
-
-    if let Some(path) = plan.effects.path {
-        edit(host, b":path", Edit::Set(path));
-    }
-    if let Some(cookie) = plan.effects.cookie {
-        edit(host, b"cookie", Edit::Set(cookie));
-    }
-    for change in plan.changes {
-        match change {
+    for carrier in &Carrier::ALL {
+        match propagator.change(host, view, *carrier, treatment, follows) {
             Change::None => {}
             Change::Header(name, value) => edit(host, name.as_bytes(), value),
             Change::NoRoom(name, value) => {
@@ -60,25 +55,46 @@ pub(crate) fn apply(
                 metrics.happened(host, Event::BaggageFull);
             }
             Change::Remember(name) => {
-                for _ in 0..propagator.remember(host, view, name) {
-                    metrics.happened(host, Event::Conflict);
-                }
+                let conflicts = propagator.remember(host, view, name);
+                (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
             }
             Change::Contradict => {
-                for _ in 0..propagator.contradict(host, view) {
-                    metrics.happened(host, Event::Conflict);
-                }
+                let conflicts = propagator.contradict(host, view);
+                (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
             }
         }
     }
-    for name in plan.aliases {
-        edit(host, name, Edit::Remove);
+    for header in propagator.aliases(view, treatment) {
+        host.explain(Step::Distrusted { header });
+        edit(host, header, Edit::Remove);
     }
-    if let Some(renewal) = &plan.effects.renewal {
+    Verdict::Continue
+}
+
+#[cold]
+fn apply_rare(
+    host: &mut impl Host,
+    rare: Rare,
+    propagator: &Propagator,
+    metrics: &Metrics,
+    response: &mut Response,
+) {
+    for (follows, reason) in rare.passed_over {
+        metrics.decided(host, Family::DryDecisions, follows, reason);
+    }
+    for _ in 0..rare.invalid_tokens {
+        metrics.happened(host, Event::TokenInvalid);
+    }
+    if let Some(path) = rare.path {
+        edit(host, b":path", Edit::Set(path));
+    }
+    if let Some(cookie) = rare.cookie {
+        edit(host, b"cookie", Edit::Set(cookie));
+    }
+    if let Some(renewal) = &rare.renewal {
         propagator.renew(host, renewal);
     }
-    *response = plan.effects.response;
-    Verdict::Continue
+    response.additions = rare.response;
 }
 
 fn edit(host: &mut impl Host, name: &[u8], edit: Edit) {
@@ -95,17 +111,18 @@ pub(crate) fn respond(host: &mut impl Host, response: &Response, header: &str, v
     if !response.at_edge {
         return;
     }
-    for cookie in &response.cookies {
+    let additions = &response.additions;
+    for cookie in &additions.cookies {
         let _ = host.add_response_header(b"set-cookie", cookie.as_bytes());
     }
-    if let Some(exposed) = &response.exposed {
+    if let Some(exposed) = &additions.exposed {
         let _ = host.set_response_header(header.as_bytes(), exposed.as_bytes());
     }
-    if vary.is_empty() && !response.is_private() {
+    if vary.is_empty() && !additions.are_private() {
         return;
     }
     let Ok(headers) = host.response_headers() else { return };
-    for (name, value) in response::merged(&headers, response, vary) {
+    for (name, value) in response::merged(&headers, additions, vary) {
         let _ = host.set_response_header(name, &value);
     }
 }

@@ -12,14 +12,14 @@ mod response;
 pub(crate) use apply::{apply, respond};
 pub(crate) use arrivals::Arrivals;
 pub(crate) use metrics::Metrics;
-pub use response::Response;
+pub use response::{Additions, Response};
 
 use crate::carrier::memory::Renewal;
-use crate::carrier::propagator::{Change, Propagator, Treatment};
+use crate::carrier::propagator::Treatment;
 use crate::carrier::view::View;
 use crate::host::Facts;
 use crate::host::explain::Step;
-use crate::track::Carried;
+use crate::track::{Carried, Names};
 use crate::vocabulary::{Carrier, Outcome, Reason};
 
 /// What a role decided about a request.
@@ -44,20 +44,68 @@ pub(crate) enum Source {
     Unsaid,
 }
 
-/// What else comes of deciding. All of it is empty for most requests.
+/// What else comes of deciding: for most requests, nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Effects {
+pub(crate) struct Effects(Option<Box<Rare>>);
+
+#[derive(Debug, Default)]
+struct Rare {
     /// The request's new `:path`.
-    pub(crate) path: Option<Vec<u8>>,
+    path: Option<Vec<u8>>,
     /// The request's new `cookie`.
-    pub(crate) cookie: Option<Vec<u8>>,
-    pub(crate) response: Response,
+    cookie: Option<Vec<u8>>,
+    response: Additions,
     /// Dry tracks that would have been followed.
-    pub(crate) passed_over: Vec<(Carried, Reason)>,
+    passed_over: Vec<(Carried, Reason)>,
     /// Preview tokens that are not valid.
-    pub(crate) invalid_tokens: usize,
+    invalid_tokens: usize,
     /// A hit in the memory.
-    pub(crate) renewal: Option<Renewal>,
+    renewal: Option<Renewal>,
+}
+
+impl Effects {
+    fn rare(&mut self) -> &mut Rare {
+        self.0.get_or_insert_default()
+    }
+
+    pub(crate) fn set_path(&mut self, path: Vec<u8>) {
+        self.rare().path = Some(path);
+    }
+
+    pub(crate) fn set_cookie(&mut self, cookie: Vec<u8>) {
+        self.rare().cookie = Some(cookie);
+    }
+
+    /// What the response is given.
+    pub(crate) fn of_response(&mut self) -> &mut Additions {
+        &mut self.rare().response
+    }
+
+    /// A dry track would have been followed. `false`, if that is known already.
+    pub(crate) fn pass_over(&mut self, follows: Carried, reason: Reason) -> bool {
+        let passed_over = &mut self.rare().passed_over;
+        let is_new = passed_over.iter().all(|(passed, _)| *passed != follows);
+        if is_new {
+            passed_over.push((follows, reason));
+        }
+        is_new
+    }
+
+    pub(crate) fn invalid_token(&mut self) {
+        self.rare().invalid_tokens += 1;
+    }
+
+    pub(crate) fn renew(&mut self, renewal: Renewal) {
+        self.rare().renewal = Some(renewal);
+    }
+
+    /// Nobody is given an identity or a cookie.
+    fn give_nothing(&mut self) {
+        if let Some(rare) = &mut self.0 {
+            rare.cookie = None;
+            rare.response = Additions::default();
+        }
+    }
 }
 
 impl Decision {
@@ -81,33 +129,32 @@ pub(crate) struct Mode {
 
 /// What is to be done about a request.
 #[derive(Debug)]
-pub(crate) struct Plan<'a> {
+pub(crate) struct Plan {
     decided: Option<(Carried, Reason)>,
     /// The decision is only counted, among those of a dry run.
     is_dry: bool,
     carried: Option<(Carried, Option<Carrier>)>,
-    arrived: Option<(Carried, Outcome)>,
-    is_stripped: bool,
-    /// What the client is told in place of the upstream's response.
-    refusal: Option<String>,
-    changes: [Change<'a>; Carrier::ALL.len()],
-    /// Headers of the request that go, since an application may take them for ours.
-    aliases: Vec<&'a [u8]>,
+    arrived: Option<Outcome>,
+    /// The arrival is answered here, in place of the upstream.
+    is_refused: bool,
+    /// What the carriers say afterwards,
+    follows: Carried,
+    /// as the request is treated.
+    treatment: Treatment,
     effects: Effects,
 }
 
-impl<'a> Plan<'a> {
+impl Plan {
     pub(crate) fn new(
         facts: &mut impl Facts,
-        view: &View<'a>,
+        view: &View<'_>,
         decision: Decision,
-        propagator: &'a Propagator,
+        names: &Names,
         arrivals: &Arrivals,
         mode: Mode,
     ) -> Self {
         let Decision { mut follows, source, mut treatment, arrives, mut effects } = decision;
         let Mode { mut expose, mut enforce, dry_run } = mode;
-        let names = propagator.names();
         let decided = match source {
             Source::Decided(reason) => Some((follows, reason)),
             Source::Carried(_) | Source::Unsaid => None,
@@ -129,40 +176,16 @@ impl<'a> Plan<'a> {
 
         if let Some((decided, reason)) = decided {
             facts.explain(Step::Decided { track: names.label(decided), reason });
-            effects.response.at_edge = true;
             if expose && matches!(follows, Carried::Track(_)) {
-                effects.response.expose(names.label(follows), reason);
+                effects.of_response().expose(names.label(follows), reason);
             }
         }
-        let outcome = if arrives { arrivals.outcome(view, follows) } else { None };
-        if let Some(outcome) = outcome {
+        let arrived = if arrives { arrivals.outcome(view, follows) } else { None };
+        if let Some(outcome) = arrived {
             facts.explain(Step::Arrived { track: names.label(follows), outcome });
         }
-        let refused = enforce && outcome == Some(Outcome::Crossed);
-        let changes =
-            Carrier::ALL.map(|carrier| propagator.change(facts, view, carrier, treatment, follows));
-        let aliases = propagator.aliases(view, treatment);
-        for header in &aliases {
-            facts.explain(Step::Distrusted { header });
-        }
-        Self {
-            decided,
-            is_dry: dry_run,
-            carried,
-            arrived: outcome.map(|outcome| (follows, outcome)),
-            is_stripped: treatment == Treatment::Strip && propagator.is_borne(view),
-            refusal: refused.then(|| arrivals.refusal(names.label(follows))),
-            changes,
-            aliases,
-            effects,
-        }
-    }
-}
-
-impl Effects {
-    /// Nobody is given an identity or a cookie.
-    fn give_nothing(&mut self) {
-        self.cookie = None;
-        self.response = Response::default();
+        let is_refused = enforce && arrived == Some(Outcome::Crossed);
+        let is_dry = dry_run;
+        Self { decided, is_dry, carried, arrived, is_refused, follows, treatment, effects }
     }
 }

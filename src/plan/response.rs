@@ -3,18 +3,24 @@
 use crate::host::header_map::HeaderMap;
 use crate::vocabulary::Reason;
 
-/// Decided with the request, kept until its response comes. For most requests it is empty.
+/// Decided with the request, kept until its response comes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// The request was decided here.
     pub(super) at_edge: bool,
+    pub(super) additions: Additions,
+}
+
+/// What a response is given. For most it is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Additions {
     /// Values of Set-Cookie. A response that sets one is for this client alone.
     pub(super) cookies: Vec<String>,
     /// `TRACK; reason=REASON`
     pub(super) exposed: Option<String>,
 }
 
-impl Response {
+impl Additions {
     /// Sets a cookie: `NAME=VALUE; ATTRIBUTES` (RFC 6265 section 4.1).
     pub(crate) fn set_cookie(&mut self, cookie: String) {
         self.cookies.push(cookie);
@@ -24,7 +30,7 @@ impl Response {
         self.exposed = Some(format!("{track}; reason={}", reason.label()));
     }
 
-    pub(super) fn is_private(&self) -> bool {
+    pub(super) fn are_private(&self) -> bool {
         !self.cookies.is_empty()
     }
 }
@@ -32,11 +38,11 @@ impl Response {
 /// The lists among a response's headers that have to say more than they do: name and value.
 pub(super) fn merged(
     headers: &HeaderMap,
-    response: &Response,
+    additions: &Additions,
     vary: &[Box<str>],
 ) -> Vec<(&'static [u8], Vec<u8>)> {
     let list = |name: &'static [u8]| headers.lines(name).collect::<Vec<_>>().join(&b","[..]);
-    let control = response.is_private().then(|| private(&list(b"cache-control"))).flatten();
+    let control = additions.are_private().then(|| private(&list(b"cache-control"))).flatten();
     [(&b"cache-control"[..], control), (b"vary", merge_vary(&list(b"vary"), vary))]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

@@ -20,7 +20,10 @@ pub(crate) fn decide(
     facts.explain(Step::Role(Role::Outbound));
     let Call { extracted, renewal } = propagator.extract_from_call(facts, view);
     let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
-    let effects = Effects { renewal, ..Effects::default() };
+    let mut effects = Effects::default();
+    if let Some(renewal) = renewal {
+        effects.renew(renewal);
+    }
     if let Some(treatment) = leaving(facts, view, propagator, egress, follows) {
         return Decision::treated(treatment, effects);
     }
