@@ -18,6 +18,13 @@ macro_rules! words {
             /// All of them, in the order of their definition.
             pub const ALL: [Self; [$($label),+].len()] = [$(Self::$variant),+];
 
+            /// Does something for each of them, in the order of their definition. Unlike a loop over
+            /// [`Self::ALL`] it is unrolled, so that what does not concern a word costs nothing.
+            #[inline(always)]
+            pub fn each(mut of: impl FnMut(Self)) {
+                $( of(Self::$variant); )+
+            }
+
             /// The word in metrics: `[a-z_]+`.
             pub const fn label(self) -> &'static str {
                 match self { $( Self::$variant => $label, )+ }

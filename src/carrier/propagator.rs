@@ -289,6 +289,7 @@ impl Propagator {
 
     /// What has to be done to one carrier, so that it says what the request follows, or nothing,
     /// as its treatment wants it.
+    #[inline(always)]
     pub fn change<'a>(
         &'a self,
         facts: &mut impl Facts,
@@ -357,6 +358,7 @@ impl Propagator {
     }
 
     /// Our member of the baggage, with the track; without one, what `otherwise` says.
+    #[inline(never)]
     fn member(
         &self,
         view: &View<'_>,
@@ -387,6 +389,7 @@ impl Propagator {
     }
 
     /// A believed id that says what the request follows.
+    #[inline(never)]
     fn believed_id(&self, view: &View<'_>, follows: Carried, says_baseline: bool) -> Change<'_> {
         let tag = self.tag(follows, says_baseline);
         // A baseline that an application asked for must outlast a tag that came before it.
@@ -407,6 +410,7 @@ impl Propagator {
     }
 
     /// One id in place of all that a client sent, with this tag or with none that counts.
+    #[inline(never)]
     fn guarded_id(&self, view: &View<'_>, tag: Option<Tag>) -> Edit {
         let Some(line) = view.id.first() else {
             return Edit::Keep;
@@ -432,6 +436,7 @@ impl Propagator {
 
     /// What is remembered of the request's trace ids, so that the calls made for it can be told by
     /// them.
+    #[inline(never)]
     fn note(&self, facts: &mut impl Facts, view: &View<'_>, follows: Carried) -> Change<'_> {
         if self.memory.is_none() || view.trace_ids(&self.propagation.correlate).is_empty() {
             return Change::None;
@@ -495,6 +500,7 @@ const fn is_in_request(carrier: Carrier) -> bool {
     }
 }
 
+#[inline(never)]
 fn member_removed(view: &View<'_>) -> Edit {
     if view.has_baggage { baggage::remove(view.headers) } else { Edit::Keep }
 }

@@ -46,8 +46,8 @@ pub(crate) fn apply(
             return Verdict::Replied;
         }
     }
-    for carrier in &Carrier::ALL {
-        match propagator.change(host, view, *carrier, treatment, follows) {
+    Carrier::each(|carrier| {
+        match propagator.change(host, view, carrier, treatment, follows) {
             Change::None => {}
             Change::Header(name, value) => edit(host, name.as_bytes(), value),
             Change::NoRoom(name, value) => {
@@ -63,7 +63,7 @@ pub(crate) fn apply(
                 (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
             }
         }
-    }
+    });
     for header in propagator.aliases(view, treatment) {
         host.explain(Step::Distrusted { header });
         edit(host, header, Edit::Remove);
