@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build cli image push lint test fuzz test-envoys budget mutants istio-test envoy demo soak bench screenshots
+.PHONY: help toolchain build cli image push lint test fuzz test-envoys budget mutants istio-test envoy demo soak bench screenshots architecture
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -131,6 +131,10 @@ istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make i
 
 screenshots: build $(ENVOY_READY) ## Take the README's pictures anew, as the browser test goes along
 	@SCREENSHOTS=$(CURDIR)/docs/images cargo test --package demo --test browser
+
+architecture: ## Draw docs/images/architecture.svg from the code's imports, print figures, fail on a circle; CRATE=cli: another
+	@cargo run --quiet --locked --package architecture -- $(or $(CRATE),release-track) --asked dry_run --asked is_dry \
+	  --svg $(if $(CRATE),target/architecture.svg,docs/images/architecture.svg)
 
 envoy: $(OWN_ENVOY) ## Install Envoy into the project's own folder
 
