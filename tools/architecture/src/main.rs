@@ -17,7 +17,7 @@ struct Arguments {
     /// Where its picture is written
     #[arg(long)]
     svg: Option<PathBuf>,
-    /// Counts at how many places `.NAME` is read
+    /// Counts at how many places this name is read
     #[arg(long)]
     asked: Vec<String>,
 }

@@ -11,7 +11,7 @@ pub struct Counts {
     pub code: usize,
     /// Lines with nothing but a comment, documentation included.
     pub comments: usize,
-    /// How often each name is read as a field or called as a method: `.name`.
+    /// How often each name is read; not where it is declared or bound.
     pub asked: BTreeMap<String, usize>,
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn count(text: &str, tests: &[RangeInclusive<usize>]) -> Counts {
     let mut counter = Counter { tests, code: BTreeSet::new(), asked: BTreeMap::new() };
     // It was parsed before.
     if let Ok(tokens) = text.parse() {
-        counter.walk(tokens);
+        counter.walk(tokens, false);
     }
     let lines = (1..).zip(text.lines());
     let comments = lines
@@ -46,38 +46,53 @@ impl Counter<'_> {
         self.code.extend(lines.filter(|line| !self.tests.iter().any(|tests| tests.contains(line))));
     }
 
-    fn walk(&mut self, tokens: TokenStream) {
+    fn walk(&mut self, tokens: TokenStream, in_braces: bool) {
         let tokens: Vec<_> = tokens.into_iter().collect();
-        let mut rest = tokens.as_slice();
-        while let Some((token, behind)) = rest.split_first() {
-            if let Some(length) = documentation(rest) {
-                rest = &rest[length..];
+        let mut at = 0;
+        while let Some(token) = tokens.get(at) {
+            if let Some(length) = documentation(&tokens[at..]) {
+                at += length;
                 continue;
             }
             match token {
                 TokenTree::Group(group) => {
                     self.add(group.span_open());
                     self.add(group.span_close());
-                    self.walk(group.stream());
+                    self.walk(group.stream(), group.delimiter() == Delimiter::Brace);
                 }
-                TokenTree::Punct(punct) if punct.as_char() == '.' => {
+                TokenTree::Ident(name) => {
                     self.add(token.span());
-                    if let Some(TokenTree::Ident(name)) = behind.first()
-                        && !self.is_test(name.span().start().line)
-                    {
+                    let is_test = self.is_test(name.span().start().line);
+                    if !is_test && !is_declared(&tokens, at, in_braces) {
                         *self.asked.entry(name.to_string()).or_default() += 1;
                     }
                 }
-                _ => self.add(token.span()),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => self.add(token.span()),
             }
-            rest = behind;
+            at += 1;
         }
     }
 }
 
+/// Whether the name at this place is given there, not read: `name: T`, `fn name`, `let name`, or a
+/// field by its own name, in a pattern or a literal.
+fn is_declared(tokens: &[TokenTree], at: usize, in_braces: bool) -> bool {
+    let before = at.checked_sub(1).map(|before| &tokens[before]);
+    let after = tokens.get(at + 1);
+    let has_type = after.is_some_and(|token| is(token, ':'))
+        && !tokens.get(at + 2).is_some_and(|token| is(token, ':'));
+    let is_bound = matches!(before, Some(TokenTree::Ident(word))
+        if ["fn", "let", "mut", "ref"].iter().any(|binds| word == binds));
+    let stands_alone = |beside: Option<&TokenTree>| beside.is_none_or(|token| is(token, ','));
+    has_type || is_bound || in_braces && stands_alone(before) && stands_alone(after)
+}
+
+fn is(token: &TokenTree, c: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == c)
+}
+
 /// How many tokens at the front are a documentation comment: `#[doc = ".."]` or `#![doc = ".."]`.
 fn documentation(tokens: &[TokenTree]) -> Option<usize> {
-    let is = |token: &TokenTree, c| matches!(token, TokenTree::Punct(p) if p.as_char() == c);
     let (hash, rest) = tokens.split_first()?;
     if !is(hash, '#') {
         return None;

@@ -4,13 +4,14 @@ use std::fmt;
 #[derive(Default)]
 struct Fields {
     #[serde(with = "crate::target")]
-    field: u8,
+    dry: bool,
 }
 
 impl Fields {
     fn ask(&self) -> bool {
-        // A field and a method; its own name is no question.
-        self.dry && self.other.dry() && dry()
+        // Bound once, and asked three times.
+        let Fields { dry, .. } = self;
+        self.dry && self.other.dry() && dry
     }
 }
 
