@@ -9,7 +9,7 @@ use release_track::config::{Config, Error};
 /// The only configuration in files that the filter takes; otherwise, why there is none.
 pub(crate) fn the_one(files: &[File]) -> Result<(Configuration<'_>, Config), Failure> {
     if let Some(diagnostic) = files.iter().find_map(no_yaml) {
-        return Err(Failure::report(&diagnostic));
+        return Err(Failure::report(diagnostic.render()));
     }
     let mut manifests = Manifests::of(files);
     let [source] = &*manifests.configurations else {
@@ -25,7 +25,7 @@ pub(crate) fn the_one(files: &[File]) -> Result<(Configuration<'_>, Config), Fai
     };
     match source.parse() {
         Ok(config) => Ok((manifests.configurations.remove(0), config)),
-        Err(error) => Err(Failure::report(&refused(source, &error))),
+        Err(error) => Err(Failure::report(refused(source, &error).render())),
     }
 }
 

@@ -5,18 +5,19 @@ mod pattern;
 mod rollout;
 mod routes;
 mod rules;
+mod valid;
 
 use crate::failure::{Failure, REFUSED};
 use crate::input;
 use crate::input::manifest::{Configuration, Manifests};
+use crate::output::{Output, say, to_json};
 use crate::refusal::{foreign, no_yaml, nothing, refused, the_one};
 use crate::report::{Diagnostic, Record};
-use crate::{Output, say};
 use clap::Args;
-use release_track::config::Config;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use valid::Valid;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,12 +54,6 @@ pub(crate) struct Check {
     /// For a person, or for a program
     #[arg(long, value_enum, default_value_t)]
     output: Output,
-}
-
-/// A configuration that the filter takes.
-struct Valid<'a> {
-    source: &'a Configuration<'a>,
-    config: Config,
 }
 
 #[derive(Serialize)]
@@ -121,7 +116,7 @@ impl Check {
             warnings,
         };
         match self.output {
-            Output::Json => say!("{}", crate::json(&report)),
+            Output::Json => say!("{}", to_json(&report)),
             Output::Human => print(&report, &diagnostics, &manifests),
         }
         let refused = errors > 0 || self.strict && warnings > 0;

@@ -1,6 +1,6 @@
 //! Tracks and the routes that should follow them.
 
-use super::Valid;
+use super::valid::Valid;
 use crate::input::manifest::{Condition, Routes, Rule, StringMatch};
 use crate::input::yaml::Span;
 use crate::report::Diagnostic;

@@ -7,7 +7,7 @@ mod request;
 use crate::clock::Time;
 use crate::failure::Failure;
 use crate::given::Given;
-use crate::{Output, say};
+use crate::output::{Output, say, to_json};
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use proxy::{Lines, Outcome, Proxy, Request};
@@ -127,7 +127,7 @@ impl Explain {
         });
         let report = Report::new(&header, &proxy, &headers, &outcome);
         match self.output {
-            Output::Json => say!("{}", crate::json(&report)),
+            Output::Json => say!("{}", to_json(&report)),
             Output::Human => report.print(),
         }
         Ok(ExitCode::SUCCESS)
