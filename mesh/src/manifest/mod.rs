@@ -2,10 +2,12 @@
 //! field, never skipped: a demo that silently ignores a line of a manifest would prove nothing.
 
 mod core;
+mod labels;
 mod networking;
 mod wasm_plugin;
 
 pub use self::core::{Container, ContainerPort, Deployment, EnvVar, Pod, Service, ServicePort};
+pub use labels::{Labels, selects};
 pub use networking::{
     Destination, DestinationRule, Gateway, HttpMatch, HttpRoute, RouteDestination, Server,
     StringMatch, Subset, VirtualService,
@@ -14,18 +16,7 @@ pub use wasm_plugin::{FailStrategy, WasmPlugin};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
-
-/// Label names and values, of a pod or of a selector.
-pub type Labels = BTreeMap<String, String>;
-
-/// Whether a pod with these labels is meant.
-pub fn selects(selector: &Labels, labels: &Labels) -> bool {
-    selector.iter().all(|(k, v)| labels.get(k) == Some(v))
-}
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

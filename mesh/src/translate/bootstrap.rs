@@ -1,6 +1,8 @@
 //! Bootstrap and listeners. pilot: networking/core/listener*.go; pkg/bootstrap for the node and the statistics.
 
-use super::{File, Inbound, Proxy, Role, address, filter};
+use super::discovery::File;
+use super::filter;
+use super::proxy::{Inbound, Proxy, Role, address};
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! The filter, as the extension configuration that the listeners discover. pilot: model/extensions.go.
 
-use super::{Proxy, Registry};
+use super::proxy::Proxy;
+use super::registry::Registry;
 use crate::manifest::{Error, FailStrategy};
 use serde_json::{Map, Value, json};
 use std::path::Path;

@@ -1,10 +1,13 @@
 //! Services, their subsets and the endpoints behind them.
 
-use super::{DOMAIN, ROOT_NAMESPACE};
+use super::proxy::DOMAIN;
 use crate::manifest::{
     Destination, DestinationRule, Error, Labels, Manifests, Object, Service, ServicePort, selects,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
+
+/// Plugins of this namespace are for every proxy.
+pub const ROOT_NAMESPACE: &str = "istio-system";
 
 /// A pod, as callers know it.
 #[derive(Clone, Debug)]

@@ -1,6 +1,8 @@
 //! Routes. pilot: networking/core/route/route.go, httproute.go and gateway.go.
 
-use super::{Proxy, ROOT_NAMESPACE, Registry, Role, cluster::PASSTHROUGH, registry};
+use super::cluster::PASSTHROUGH;
+use super::proxy::{Proxy, Role};
+use super::registry::{self, ROOT_NAMESPACE, Registry};
 use crate::manifest::{
     Error, HttpMatch, HttpRoute, Object, Service, StringMatch, VirtualService, selects,
 };
