@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One hop and all calls that were made for it. The answer of `GET /` with `Accept: application/json`.
+/// One hop and all calls that were made for it. The response to `GET /` with `Accept: application/json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Served {

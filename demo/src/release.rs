@@ -1,5 +1,5 @@
 //! What a release manager would add to the story's plugin, while the demo runs: preview links, a share, and
-//! answers that tell what was decided. The files stay as they are; this is laid over them in memory.
+//! responses that tell what was decided. The files stay as they are; this is laid over them in memory.
 
 use anyhow::{Context, Result, anyhow};
 use release_track::{decide::token::Key, track::Name};

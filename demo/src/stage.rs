@@ -194,7 +194,7 @@ impl Stage {
                 // Whoever asked may have gone.
                 Some(asked) = asked.recv() => match asked {
                     Ask::Switch { to, done } => drop(done.send(self.set(to).await)),
-                    Ask::Count { counted } => drop(counted.send(Counters::scrape(&self).await)),
+                    Ask::Count { counted } => drop(counted.send(Counters::scrape(&self.mesh).await)),
                 },
             }
         };

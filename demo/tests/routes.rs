@@ -132,7 +132,7 @@ async fn ask(stage: &Stage, path: &str, headers: &[(&str, &str)]) -> Served {
         request = request.header(*name, *value);
     }
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let answer = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let response = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
     serde_json::from_slice(&body).unwrap()
 }

@@ -165,7 +165,7 @@ impl Walk<'_> {
                 }
                 Call::Failed { service, .. } => {
                     self.failed += 1;
-                    self.ways.push(format!("{words} -> {service} (no answer)"));
+                    self.ways.push(format!("{words} -> {service} (no response)"));
                 }
             }
         }
@@ -257,7 +257,7 @@ mod tests {
     fn a_failed_call_is_told() {
         let journey = releases().follow(&chain(&["frontend v1", "forecast"]));
         assert_eq!(journey.failed, 1);
-        assert_eq!(journey.words, "frontend v1 -> forecast (no answer)");
+        assert_eq!(journey.words, "frontend v1 -> forecast (no response)");
         // Without any service that has a track there is only the first one to name.
         assert_eq!(releases().follow(&chain(&["frontend v1"])).words, "frontend v1");
     }

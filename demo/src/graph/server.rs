@@ -1,8 +1,8 @@
 //! The graph's page, its event stream and its buttons.
 
 use super::{
+    journeys::{Counts, Journeys},
     releases::{Releases, Workload},
-    tally::{Counts, Tally},
     traffic,
     witness::{Says, Witness},
 };
@@ -49,7 +49,7 @@ pub fn router(
     let (publish, state) = watch::channel(Arc::from("{}"));
     let desk = Desk {
         control: control.clone(),
-        tally: Tally::new(releases, workloads),
+        journeys: Journeys::new(releases, workloads),
         filter: Witness::default(),
         filter_says: Says::default(),
         applying: false,
@@ -173,10 +173,10 @@ async fn clear(State(graph): State<Graph>, Json(()): Json<()>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Where all news arrive: keeps the tally, and tells the pages.
+/// Where all news arrive: keeps the journeys, and tells the pages.
 struct Desk {
     control: Control,
-    tally: Tally,
+    journeys: Journeys,
     filter: Witness,
     filter_says: Says,
     applying: bool,
@@ -223,15 +223,15 @@ impl Desk {
         loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    Ok(event) => self.tally.record(&event),
-                    Err(RecvError::Lagged(events)) => self.tally.missed(events),
+                    Ok(event) => self.journeys.record(&event),
+                    Err(RecvError::Lagged(events)) => self.journeys.missed(events),
                     Err(RecvError::Closed) => return,
                 },
                 changed = switches.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    self.tally.switched(in_force);
+                    self.journeys.switched(in_force);
                     in_force = *switches.borrow_and_update();
                     self.restart_filter().await;
                 }
@@ -263,14 +263,14 @@ impl Desk {
             News::Sending(sending) => self.sending = sending,
             News::Answered { good, sent } => {
                 if !good {
-                    self.tally.request_failed();
+                    self.journeys.request_failed();
                 }
                 if let Some(sending) = &mut self.sending {
                     sending.sent = sent;
                 }
             }
             News::Clear => {
-                self.tally.clear();
+                self.journeys.clear();
                 self.restart_filter().await;
             }
         }
@@ -287,7 +287,7 @@ impl Desk {
             return Says::Nothing;
         }
         match self.control.counters().await {
-            Ok(counters) => self.filter.hear(counters, &self.tally),
+            Ok(counters) => self.filter.hear(counters, &self.journeys),
             Err(_) => Says::Later,
         }
     }
@@ -299,7 +299,7 @@ impl Desk {
             applying: self.applying,
             sending: self.sending,
             filter: &self.filter_says,
-            counts: self.tally.counts(),
+            counts: self.journeys.counts(),
         };
         serde_json::to_string(&page).expect("a page has nothing but text keys").into()
     }

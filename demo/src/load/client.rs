@@ -47,14 +47,14 @@ impl Connection {
 
     /// `GET uri`; the body of a 200.
     pub(super) async fn get(&mut self, uri: &Uri, headers: HeaderMap) -> Result<Bytes> {
-        let answer = tokio::time::timeout(PATIENCE, self.ask(uri, headers)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            bail!("no answer within {} s", PATIENCE.as_secs());
+        let response = tokio::time::timeout(PATIENCE, self.ask(uri, headers)).await;
+        let response = response.unwrap_or_else(|_| {
+            bail!("no response within {} s", PATIENCE.as_secs());
         });
-        if answer.is_err() {
+        if response.is_err() {
             self.sender = None;
         }
-        answer
+        response
     }
 
     async fn ask(&mut self, uri: &Uri, headers: HeaderMap) -> Result<Bytes> {
@@ -71,9 +71,9 @@ impl Connection {
             Some(sender) => sender,
             None => self.sender.insert(Sender::connect(self.http, self.to).await?),
         };
-        let answer = sender.send(uri, headers).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
+        let response = sender.send(uri, headers).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
         if status != hyper::StatusCode::OK {
             bail!("{status} {}", String::from_utf8_lossy(&body));
         }
