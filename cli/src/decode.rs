@@ -58,7 +58,7 @@ pub(crate) struct Decode {
     /// For a person, or for a program
     #[arg(long, value_enum, default_value_t, requires_if("json", "ids"))]
     output: Output,
-    /// Ids, or texts with ids in them; without any, logs are read from standard input
+    /// Ids, or text with ids in it; without any, logs are read from standard input
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Why a command has no answer.
+//! Why a command fails.
 
 use std::fmt;
 use std::process::ExitCode;

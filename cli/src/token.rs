@@ -45,7 +45,8 @@ Exit codes: 0 valid, 1 not valid, 2 wrong usage.";
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct Source {
-    /// The keys, 32 to 128 hex digits each, with commas or white space between; - for standard input
+    /// The keys, 32 to 128 hex digits each, with commas or white space between; - for standard
+    /// input
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// The configuration, whose preview has the keys and the parameter

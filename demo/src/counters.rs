@@ -97,7 +97,8 @@ impl Counters {
             .collect()
     }
 
-    /// How much less than expected a deployment has counted; what it counted beyond that is no comfort.
+    /// How much less than expected a deployment has counted; what it counted beyond that is no
+    /// comfort.
     pub fn missing(&self, counted: &Self, deployment: &str) -> u64 {
         let (expected, counted) = (self.of(deployment), counted.of(deployment));
         expected.since(&counted).counts.values().sum()

@@ -2,7 +2,8 @@
 //!
 //! - [`weather`]: the application; one process per workload, here and in a cluster
 //! - [`run`]: `make demo`, the whole mesh in one command
-//! - [`release`]: what a release manager adds to the story's plugin while it runs: links and a share
+//! - [`release`]: what a release manager adds to the story's plugin while it runs: links and a
+//!   share
 //! - [`stage`]: the application on a mesh, switchable while it runs
 //! - [`control`]: the handle on a running stage: its switches, and what the applications saw
 //! - [`graph`]: the traffic graph in the browser, fed by [`control`]

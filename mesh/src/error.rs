@@ -1,8 +1,7 @@
 //! Why a mesh does not run.
 
-use crate::envoy;
-use crate::manifest;
 use crate::process::Ended;
+use crate::{envoy, manifest};
 use std::io;
 use std::time::Duration;
 

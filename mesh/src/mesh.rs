@@ -1,26 +1,20 @@
 //! A gateway and pods, on one machine.
 
-use crate::{
-    envoy::{self, Envoy},
-    error::{Error, io_error},
-    manifest::{Deployment, Manifests, Object},
-    pod::{App, Application, Line, PATIENCE, Pod, Translated},
-    ports::Port,
-    process::Ended,
-    translate::{self, File, Inbound, Proxy, Registry, Role},
-};
-use futures_util::{
-    StreamExt,
-    future::{join_all, select_all},
-    stream::FuturesUnordered,
-};
+use crate::envoy::{self, Envoy};
+use crate::error::{Error, io_error};
+use crate::manifest::{Deployment, Manifests, Object};
+use crate::pod::{App, Application, Line, PATIENCE, Pod, Translated};
+use crate::ports::Port;
+use crate::process::Ended;
+use crate::translate::{self, File, Inbound, Proxy, Registry, Role};
+use futures_util::StreamExt;
+use futures_util::future::{join_all, select_all};
+use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -143,8 +137,8 @@ impl Mesh {
         async move { select_all(ended).await.0 }
     }
 
-    /// Routes, clusters and filter as `config` has them, without a request that fails for it. Returns when every
-    /// Envoy has them.
+    /// Routes, clusters and filter as `config` has them, without a request that fails for it.
+    /// Returns when every Envoy has them.
     ///
     /// # Errors
     /// When an Envoy refuses; then what was in force before stays so.
@@ -196,8 +190,9 @@ impl Mesh {
         pod.start_envoy(&self.settings.envoy).await
     }
 
-    /// As a rollout does it: a new pod of the same deployment, which from then on gets the calls; the old one is
-    /// drained and ends. `drained` sees it when it serves nobody any more. Returns the new pod's name.
+    /// As a rollout does it: a new pod of the same deployment, which from then on gets the calls;
+    /// the old one is drained and ends. `drained` sees it when it serves nobody any more. Returns
+    /// the new pod's name.
     pub async fn replace(
         &mut self,
         pod: &str,

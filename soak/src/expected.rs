@@ -24,8 +24,8 @@ pub(crate) fn version(track: Option<&str>, service: &str) -> &'static str {
     }
 }
 
-/// The carrier that tells a sidecar the track of a call which its pod makes, or why it can not: an application that
-/// forwards nothing, on a pod that belongs to no track.
+/// The carrier that tells a sidecar the track of a call which its pod makes, or why it can not: an
+/// application that forwards nothing, on a pod that belongs to no track.
 pub(crate) fn carrier(forward: Forward, pod_has_track: bool) -> Option<&'static str> {
     match forward {
         Forward::RequestId => Some("request_id"),

@@ -1,6 +1,6 @@
-//! `make soak`: very many requests through the demo's mesh, while it is updated, killed and drained;
-//! every response is checked against what the applications saw, and the filter's counters against
-//! the responses.
+//! `make soak`: very many requests through the demo's mesh, while it is updated, killed and
+//! drained; every response is checked against what the applications saw, and the filter's counters
+//! against the responses.
 
 mod expected;
 mod memory;

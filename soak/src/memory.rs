@@ -1,4 +1,5 @@
-//! Whether the memory of each Envoy stays flat: in a phase without updates, at rest, next to a mesh without the filter.
+//! Whether the memory of each Envoy stays flat: in a phase without updates, at rest, next to a mesh
+//! without the filter.
 
 use crate::options::Options;
 use crate::stage;
@@ -8,7 +9,8 @@ use demo::load;
 use demo::stage::{Project, Stage};
 use demo::weather::Forward;
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// By how much an Envoy may grow beyond one without the filter, after the first tenth.
 const ALLOWED: i64 = 2 << 20;

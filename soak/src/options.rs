@@ -3,8 +3,9 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-/// Sends very many mixed requests through the mesh, in every mode of forwarding, while a configuration is updated, a
-/// sidecar killed and an Envoy replaced. Prints a report; fails if anything crossed, was lost or failed that should not.
+/// Sends very many mixed requests through the mesh, in every mode of forwarding, while a
+/// configuration is updated, a sidecar killed and an Envoy replaced. Prints a report; fails if
+/// anything crossed, was lost or failed that should not.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// In all, spread evenly over what the applications forward.

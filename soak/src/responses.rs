@@ -25,7 +25,8 @@ pub(crate) struct Responses {
     pub(crate) wrong: u64,
     /// Calls of a tracked request that arrived without its track.
     pub(crate) lost: u64,
-    /// Of those, the ones that the design announces: an application that forwards nothing, on a baseline pod.
+    /// Of those, the ones that the design announces: an application that forwards nothing, on a
+    /// baseline pod.
     pub(crate) lost_as_announced: u64,
     /// Requests without a response of the application.
     pub(crate) failed: u64,

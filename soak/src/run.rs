@@ -119,7 +119,10 @@ impl Soak {
                     responses.add(&response);
                 }
                 _ = updates.tick() => self.update().await?,
-                _ = scrapes.tick() => last = (Counters::scrape(self.stage.mesh()).await?, sent(&responses, &waiting)),
+                _ = scrapes.tick() => {
+                    let counters = Counters::scrape(self.stage.mesh()).await?;
+                    last = (counters, sent(&responses, &waiting));
+                }
             }
             if disturbance.is_due(responses.requests) {
                 match disturbance.take() {
@@ -127,7 +130,8 @@ impl Soak {
                         let now = sent(&responses, &waiting);
                         let pod = self.pod(KILLED)?;
                         self.stage.mesh_mut().kill_envoy(&pod).await?;
-                        // Its counters begin anew: what was scraped last is all that is left of the old ones.
+                        // Its counters begin anew: what was scraped last is all that is left of the
+                        // old ones.
                         counted.add(&last.0.of(KILLED).since(&before.of(KILLED)));
                         counted.forget(KILLED);
                         let bound = now - last.1 + 2 * self.options.connections as u64;
@@ -176,7 +180,8 @@ impl Soak {
         Ok(pod.with_context(|| format!("there is no pod of {deployment}"))?.to_owned())
     }
 
-    /// A configuration that says the same in other words, or with a carrier less where that is asked for.
+    /// A configuration that says the same in other words, or with a carrier less where that is
+    /// asked for.
     async fn update(&mut self) -> Result<()> {
         self.updates += 1;
         let mut propagation = json!({"ttl": format!("{}s", 60 + self.updates % 2)});

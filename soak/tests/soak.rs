@@ -1,7 +1,8 @@
 //! A short soak finds nothing, and one with a broken carrier finds that.
 
 use serde_json::Value;
-use std::{path::Path, process::Command};
+use std::path::Path;
+use std::process::Command;
 
 /// Whether the run was sound, and its report.
 fn soak(arguments: &[&str]) -> (bool, Value) {

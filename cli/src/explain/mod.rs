@@ -44,7 +44,7 @@ Exit codes: 0 answered, 1 the configuration is refused, 2 wrong usage.";
 /// Tell what the filter does with a request, step by step
 ///
 /// Prints every step of the decision, the request's headers as they leave the filter with what
-/// changed marked, what is added to the answer, and what is counted.
+/// changed marked, what is added to the response, and what is counted.
 #[derive(Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Explain {
@@ -193,7 +193,7 @@ struct Report<'a> {
     request: Vec<Line>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<Reply<'a>>,
-    answer: Vec<Line>,
+    response: Vec<Line>,
     counted: Vec<Count>,
 }
 
@@ -239,7 +239,7 @@ impl<'a> Report<'a> {
             steps: &outcome.steps,
             request: compare(before, &outcome.headers),
             reply: reply.map(|(status, body)| Reply { status: *status, body: body.trim_end() }),
-            answer: compare(&vec![status], &outcome.answer),
+            response: compare(&vec![status], &outcome.answer),
             counted: outcome.counted.iter().filter_map(|(stat, by)| Count::of(stat, *by)).collect(),
         }
     }
@@ -256,16 +256,16 @@ impl<'a> Report<'a> {
         }
         match &self.reply {
             Some(Reply { status, body }) => {
-                say!("\n{bold}The proxy answers itself: {status}{bold:#} {body}");
+                say!("\n{bold}The proxy's own response: {status}{bold:#} {body}");
             }
             None => {
                 say!("\n{bold}The request, as it leaves the filter{bold:#}");
                 print_lines(&self.request);
             }
         }
-        if self.reply.is_none() && self.answer.iter().any(|line| line.change != Change::None) {
-            say!("\n{bold}The answer to it{bold:#}");
-            print_lines(&self.answer);
+        if self.reply.is_none() && self.response.iter().any(|line| line.change != Change::None) {
+            say!("\n{bold}The response to it{bold:#}");
+            print_lines(&self.response);
         }
         if !self.counted.is_empty() {
             say!("\n{bold}Counted{bold:#}");

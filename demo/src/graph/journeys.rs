@@ -1,7 +1,8 @@
 //! The counts behind the graph, and the state that its page draws.
 
 use super::releases::{Releases, Workload};
-use crate::{call::Event, control::Switches};
+use crate::call::Event;
+use crate::control::Switches;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -127,8 +128,8 @@ impl Journeys {
         }
     }
 
-    /// Each process tells what it served. The calls are counted from the tree that the entry service got, in
-    /// which every process named itself.
+    /// Each process tells what it served. The calls are counted from the tree that the entry
+    /// service got, in which every process named itself.
     pub(super) fn record(&mut self, event: &Event) {
         *self.served.entry(Workload::from(&event.served)).or_default() += 1;
         if event.served.service != ENTRY {
@@ -262,11 +263,9 @@ fn step(service: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        call::{Call, Served},
-        control::Routes,
-        weather::Forward,
-    };
+    use crate::call::{Call, Served};
+    use crate::control::Routes;
+    use crate::weather::Forward;
     use release_track::config::Config;
     use serde_json::{Value, json};
 
@@ -319,7 +318,10 @@ mod tests {
             }
         }
         let edge = |from: &str, to: &str, release: &str, count: u64| json!({"from": from, "to": to, "release": release, "count": count});
-        let node = |service: &str, version: &str, track: Option<&str>, step: u8, served: u64| json!({"name": format!("{service} {version}"), "service": service, "version": version, "track": track, "step": step, "served": served});
+        let node = |service: &str, version: &str, track: Option<&str>, step: u8, served: u64| {
+            let name = format!("{service} {version}");
+            json!({"name": name, "service": service, "version": version, "track": track, "step": step, "served": served})
+        };
         let words = |user: Option<&str>, path: &str, crossed: bool| json!({"user": user, "path": path, "crossed": crossed, "count": 1});
         assert_eq!(
             state(&journeys),

@@ -1,33 +1,27 @@
 //! The graph's page, its event stream and its buttons.
 
-use super::{
-    journeys::{Counts, Journeys},
-    releases::{Releases, Workload},
-    traffic,
-    witness::{Says, Witness},
-};
-use crate::{
-    control::{Control, Routes, Switches},
-    release::Percent,
-    weather::Forward,
-};
-use axum::{
-    Json, Router,
-    extract::State,
-    http::{StatusCode, header},
-    response::{
-        IntoResponse, Response,
-        sse::{self, KeepAlive, Sse},
-    },
-    routing::{get, post},
-};
+use super::journeys::{Counts, Journeys};
+use super::releases::{Releases, Workload};
+use super::traffic;
+use super::witness::{Says, Witness};
+use crate::control::{Control, Routes, Switches};
+use crate::release::Percent;
+use crate::weather::Forward;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{
-    sync::{Mutex, broadcast::error::RecvError, mpsc, watch},
-    time::{MissedTickBehavior, interval},
-};
-use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_stream::wrappers::WatchStream;
+use tokio_stream::{Stream, StreamExt};
 
 /// How often the filter's counters are read, while somebody looks at the page.
 const COUNTING: Duration = Duration::from_millis(500);

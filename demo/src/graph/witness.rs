@@ -1,6 +1,7 @@
 //! What the filter counted, next to what the applications saw: two witnesses of the same requests.
 
-use super::{journeys::Journeys, releases::Workload};
+use super::journeys::Journeys;
+use super::releases::Workload;
 use crate::counters::Counters;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -87,10 +88,8 @@ fn compare(counted: &Counters, journeys: &Journeys) -> Says {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        call::{Call, Event, Served},
-        graph::Releases,
-    };
+    use crate::call::{Call, Event, Served};
+    use crate::graph::Releases;
     use release_track::config::Config;
 
     /// A tester's request on the story's releases; `forecast` is the version that it met there.

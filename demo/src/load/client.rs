@@ -3,15 +3,13 @@
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use http_body_util::{BodyExt, Empty};
-use hyper::{
-    HeaderMap, Request, Response, Uri,
-    body::{Bytes, Incoming},
-    client::conn::{http1, http2},
-    header,
-};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::{HeaderMap, Request, Response, Uri, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::Serialize;
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -15,16 +15,13 @@ pub use visitor::{VISITORS, Visitor};
 use crate::weather::Forward;
 use anyhow::{Context, Result, ensure};
 use client::Connection;
-use hyper::{
-    Uri,
-    header::{ACCEPT, HeaderValue},
-};
-use std::{
-    hash::{BuildHasher, RandomState},
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
-use tokio::{sync::mpsc, task::JoinSet};
+use hyper::Uri;
+use hyper::header::{ACCEPT, HeaderValue};
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Sends mixed requests to a gateway of the weather app, and prints a report in JSON.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,6 +1,7 @@
 //! The weather app: four services, one program.
 //!
-//! `frontend` calls `advertisement` and `forecast`; `forecast` calls `recommendation` from its v2 on.
+//! `frontend` calls `advertisement` and `forecast`; `forecast` calls `recommendation` from its v2
+//! on.
 
 mod calls;
 pub mod forecast;

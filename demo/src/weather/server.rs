@@ -8,23 +8,21 @@ use super::service::Service;
 use crate::call::{Event, Served};
 use crate::release::{self, PREVIEW_KEY, PREVIEW_TRACK};
 use anyhow::{Context, Result};
-use axum::{
-    Form, Json, Router,
-    extract::{OriginalUri, Query, State},
-    http::{HeaderMap, HeaderName, StatusCode, header},
-    response::{AppendHeaders, Html, IntoResponse, Redirect, Response},
-    routing::{get, post},
-};
+use axum::extract::{OriginalUri, Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Form, Json, Router};
 use clap::ValueEnum;
-use release_track::{decide::token::Key, track::Name};
+use release_track::decide::token::Key;
+use release_track::track::Name;
 use serde::Deserialize;
-use std::{
-    io::Write,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
-};
-use tokio::{net::TcpListener, sync::watch};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Serves one workload of the weather app.
 #[derive(Clone, Debug, clap::Args)]
@@ -108,7 +106,8 @@ async fn told_to_end() -> Result<()> {
     Ok(())
 }
 
-/// Lines `forward <what>`; each is answered on standard output by the same line, once it is in force.
+/// Lines `forward <what>`; each is answered on standard output by the same line, once it is in
+/// force.
 fn take_switches(forward: &watch::Sender<Forward>) {
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let what = line.strip_prefix("forward ");
@@ -242,7 +241,8 @@ async fn script() -> impl IntoResponse {
     (headers, include_str!("../../assets/weather.js"))
 }
 
-/// Nothing but the edge's own words, in the response's header: a page cannot read the headers that it came with.
+/// Nothing but the edge's own words, in the response's header: a page cannot read the headers that
+/// it came with.
 async fn track() -> impl IntoResponse {
     (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")])
 }

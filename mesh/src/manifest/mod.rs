@@ -1,5 +1,6 @@
-//! The YAML files that a cluster gets, as types. What is not understood here is an error that names file and
-//! field, never skipped: a demo that silently ignores a line of a manifest would prove nothing.
+//! The YAML files that a cluster gets, as types. What is not understood here is an error that names
+//! file and field, never skipped: a demo that silently ignores a line of a manifest would prove
+//! nothing.
 
 mod core;
 mod labels;
@@ -14,7 +15,8 @@ pub use networking::{
 };
 pub use wasm_plugin::{FailStrategy, WasmPlugin};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     #[error("{}: {source}", file.display())]
     Read { file: PathBuf, source: std::io::Error },
-    #[error("{}: no YAML: {message}", file.display())]
+    #[error("{}: not valid YAML: {message}", file.display())]
     Yaml { file: PathBuf, message: String },
     #[error("{}: {object}: {field}: {message}", file.display())]
     Field {
@@ -69,8 +71,8 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// Applies files, and folders with a `kustomization.yaml`, in this order. As with `kubectl apply`, an object
-    /// takes the place of an earlier one of the same kind, namespace and name.
+    /// Applies files, and folders with a `kustomization.yaml`, in this order. As with
+    /// `kubectl apply`, an object takes the place of an earlier one of the same kind, namespace and name.
     pub fn load<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, Error> {
         let mut manifests = Manifests::default();
         for path in paths {

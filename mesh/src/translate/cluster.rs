@@ -49,7 +49,8 @@ fn cluster(name: &str, addresses: &[SocketAddr]) -> Value {
     cluster
 }
 
-/// Without iptables there is no original destination; a caller names it in `x-envoy-original-dst-host`.
+/// Without iptables there is no original destination; a caller names it in
+/// `x-envoy-original-dst-host`.
 fn passthrough() -> Value {
     let mut cluster = common(PASSTHROUGH);
     cluster["type"] = "ORIGINAL_DST".into();

@@ -8,7 +8,8 @@ use crate::manifest::{
 };
 use serde_json::{Map, Value, json};
 
-/// The one route configuration that an Envoy discovers: a sidecar's for its application's calls, or the gateway's.
+/// The one route configuration that an Envoy discovers: a sidecar's for its application's calls, or
+/// the gateway's.
 pub fn routes(proxy: &Proxy, registry: &Registry<'_>) -> Result<Value, Error> {
     let virtual_hosts = match proxy.role {
         Role::Router { .. } => gateway_hosts(proxy, registry)?,
@@ -101,7 +102,8 @@ fn sidecar_hosts(proxy: &Proxy, registry: &Registry<'_>) -> Result<Vec<Value>, E
     Ok(hosts)
 }
 
-/// The names by which a proxy's application may call a service; the short one only within its namespace.
+/// The names by which a proxy's application may call a service; the short one only within its
+/// namespace.
 fn domains(service: &Object<Service>, proxy: &Proxy, port: u16) -> Vec<String> {
     let Object { name, namespace, .. } = service;
     let mut names = vec![
