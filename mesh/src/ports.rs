@@ -5,7 +5,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// A port that is bound, but not listened on. Processes that bind it with SO_REUSEADDR or
-/// SO_REUSEPORT, as Envoy and the weather app do, may listen on it; nobody else is given it meanwhile.
+/// SO_REUSEPORT, as Envoy and the weather app do, may listen on it; nobody else is given it
+/// meanwhile.
 #[derive(Debug)]
 pub struct Port {
     address: SocketAddr,

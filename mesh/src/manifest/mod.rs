@@ -71,8 +71,8 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// Applies files, and folders with a `kustomization.yaml`, in this order. As with
-    /// `kubectl apply`, an object takes the place of an earlier one of the same kind, namespace and name.
+    /// Applies files, and folders with a `kustomization.yaml`, in this order. An object takes the
+    /// place of an earlier one of the same kind, namespace and name, as with `kubectl apply`.
     pub fn load<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, Error> {
         let mut manifests = Manifests::default();
         for path in paths {
