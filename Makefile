@@ -116,8 +116,8 @@ bench: build $(ENVOY_READY) ## Measure what the filter costs, beside a filter th
 
 # A release build: the applications are not what is measured, but a million requests go through them.
 soak: build $(ENVOY_READY) ## Send REQUESTS (1,000,000) through the mesh while it is updated, killed and drained; check each
-	@cargo build --quiet --release --package demo
-	@REQUESTS=$${REQUESTS:-1000000} exec target/release/demo soak
+	@cargo build --quiet --release --package soak
+	@REQUESTS=$${REQUESTS:-1000000} exec target/release/soak
 
 IMAGE ?= localhost/release-track:$(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
 

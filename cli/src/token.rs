@@ -3,7 +3,7 @@
 use crate::clock::Time;
 use crate::failure::{Failure, REFUSED};
 use crate::given::Given;
-use crate::{Output, say};
+use crate::output::{Output, say, to_json};
 use clap::Args;
 use release_track::decide::token::PreviewKeys;
 use release_track::decide::token::{Key, Tokens};
@@ -45,7 +45,8 @@ Exit codes: 0 valid, 1 not valid, 2 wrong usage.";
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct Source {
-    /// The keys, 32 to 128 hex digits each, with commas or white space between; - for standard input
+    /// The keys, 32 to 128 hex digits each, with commas or white space between; - for standard
+    /// input
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// The configuration, whose preview has the keys and the parameter
@@ -205,7 +206,7 @@ impl Token {
         match self.output {
             Output::Json => say!(
                 "{}",
-                crate::json(&Signed {
+                to_json(&Signed {
                     token: &token,
                     url: url.as_deref(),
                     track: self.track.as_str(),
@@ -284,7 +285,7 @@ impl Verify {
         let code = if why.is_none() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) };
         match (self.output, &why) {
             (Output::Json, _) => {
-                say!("{}", crate::json(&Verdict { valid: why.is_none(), track, expires, why }));
+                say!("{}", to_json(&Verdict { valid: why.is_none(), track, expires, why }));
             }
             (Output::Human, Some(why)) => say!("not valid: {why}"),
             (Output::Human, None) => say!(

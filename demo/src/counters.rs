@@ -1,29 +1,28 @@
-//! The filter's counters, scraped from every Envoy, or worked out from the answers.
+//! The filter's counters, scraped from every Envoy, or worked out from the responses.
 
-use crate::stage::Stage;
 use anyhow::{Context, Result};
-use mesh::Pod;
+use mesh::{Mesh, Pod};
 use release_track::istio::stats::Stat;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts by deployment and counter (`arrivals v2 match`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
+pub struct Counters {
     counts: BTreeMap<(String, String), u64>,
     /// Deployments that have been counted already, since their Envoys began anew.
     forgotten: BTreeSet<&'static str>,
 }
 
 impl Counters {
-    pub(crate) async fn scrape(stage: &Stage) -> Result<Self> {
+    pub async fn scrape(mesh: &Mesh) -> Result<Self> {
         let mut all = Self::default();
-        for pod in stage.mesh().pods() {
+        for pod in mesh.pods() {
             all.add(&Self::of_pod(pod).await?);
         }
         Ok(all)
     }
 
-    pub(crate) async fn of_pod(pod: &Pod) -> Result<Self> {
+    pub async fn of_pod(pod: &Pod) -> Result<Self> {
         let envoy = pod.envoy().with_context(|| format!("{} has no Envoy", pod.name()))?;
         let mut counters = Self::default();
         for (name, value) in envoy.admin().stats(r"release_track\.").await? {
@@ -35,35 +34,35 @@ impl Counters {
     }
 
     /// Deployment, counter, count.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, u64)> {
         self.counts.iter().map(|((deployment, name), count)| (&**deployment, &**name, *count))
     }
 
-    pub(crate) fn count(&mut self, deployment: &str, counter: String, by: u64) {
+    pub fn count(&mut self, deployment: &str, counter: String, by: u64) {
         if by > 0 {
             *self.counts.entry((deployment.to_owned(), counter)).or_default() += by;
         }
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         for ((deployment, counter), count) in &other.counts {
             self.count(deployment, counter.clone(), *count);
         }
     }
 
-    pub(crate) fn forget(&mut self, deployment: &'static str) {
+    pub fn forget(&mut self, deployment: &'static str) {
         self.forgotten.insert(deployment);
     }
 
-    pub(crate) fn forgotten(&self) -> &BTreeSet<&'static str> {
+    pub fn forgotten(&self) -> &BTreeSet<&'static str> {
         &self.forgotten
     }
 
-    pub(crate) fn without(&self, deployments: &BTreeSet<&'static str>) -> Self {
+    pub fn without(&self, deployments: &BTreeSet<&'static str>) -> Self {
         self.filtered(|name| !deployments.contains(name))
     }
 
-    pub(crate) fn of(&self, deployment: &str) -> Self {
+    pub fn of(&self, deployment: &str) -> Self {
         self.filtered(|name| name == deployment)
     }
 
@@ -76,7 +75,7 @@ impl Counters {
     }
 
     /// What has been counted since.
-    pub(crate) fn since(&self, before: &Self) -> Self {
+    pub fn since(&self, before: &Self) -> Self {
         let mut since = self.clone();
         for (key, count) in &mut since.counts {
             *count = count.saturating_sub(before.counts.get(key).copied().unwrap_or_default());
@@ -86,7 +85,7 @@ impl Counters {
     }
 
     /// Where `counted` is not what is expected, in words.
-    pub(crate) fn differences(&self, counted: &Self) -> Vec<String> {
+    pub fn differences(&self, counted: &Self) -> Vec<String> {
         let keys: BTreeSet<_> = self.counts.keys().chain(counted.counts.keys()).collect();
         let of = |counters: &Self, key| counters.counts.get(key).copied().unwrap_or_default();
         keys.into_iter()
@@ -98,15 +97,16 @@ impl Counters {
             .collect()
     }
 
-    /// How much less than expected a deployment has counted; what it counted beyond that is no comfort.
-    pub(crate) fn missing(&self, counted: &Self, deployment: &str) -> u64 {
+    /// How much less than expected a deployment has counted; what it counted beyond that is no
+    /// comfort.
+    pub fn missing(&self, counted: &Self, deployment: &str) -> u64 {
         let (expected, counted) = (self.of(deployment), counted.of(deployment));
         expected.since(&counted).counts.values().sum()
     }
 }
 
 /// `forecast-v2-1` is a pod of `forecast-v2`; a gateway is its own.
-pub(crate) fn deployment(pod: &str) -> &str {
+pub fn deployment(pod: &str) -> &str {
     match pod.rsplit_once('-') {
         Some((deployment, number)) if number.bytes().all(|b| b.is_ascii_digit()) => deployment,
         _ => pod,

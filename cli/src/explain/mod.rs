@@ -7,7 +7,7 @@ mod request;
 use crate::clock::Time;
 use crate::failure::Failure;
 use crate::given::Given;
-use crate::{Output, say};
+use crate::output::{Output, say, to_json};
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use proxy::{Lines, Outcome, Proxy, Request};
@@ -44,7 +44,7 @@ Exit codes: 0 answered, 1 the configuration is refused, 2 wrong usage.";
 /// Tell what the filter does with a request, step by step
 ///
 /// Prints every step of the decision, the request's headers as they leave the filter with what
-/// changed marked, what is added to the answer, and what is counted.
+/// changed marked, what is added to the response, and what is counted.
 #[derive(Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Explain {
@@ -127,7 +127,7 @@ impl Explain {
         });
         let report = Report::new(&header, &proxy, &headers, &outcome);
         match self.output {
-            Output::Json => say!("{}", crate::json(&report)),
+            Output::Json => say!("{}", to_json(&report)),
             Output::Human => report.print(),
         }
         Ok(ExitCode::SUCCESS)
@@ -193,7 +193,7 @@ struct Report<'a> {
     request: Vec<Line>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<Reply<'a>>,
-    answer: Vec<Line>,
+    response: Vec<Line>,
     counted: Vec<Count>,
 }
 
@@ -239,7 +239,7 @@ impl<'a> Report<'a> {
             steps: &outcome.steps,
             request: compare(before, &outcome.headers),
             reply: reply.map(|(status, body)| Reply { status: *status, body: body.trim_end() }),
-            answer: compare(&vec![status], &outcome.answer),
+            response: compare(&vec![status], &outcome.answer),
             counted: outcome.counted.iter().filter_map(|(stat, by)| Count::of(stat, *by)).collect(),
         }
     }
@@ -256,16 +256,16 @@ impl<'a> Report<'a> {
         }
         match &self.reply {
             Some(Reply { status, body }) => {
-                say!("\n{bold}The proxy answers itself: {status}{bold:#} {body}");
+                say!("\n{bold}The proxy's own response: {status}{bold:#} {body}");
             }
             None => {
                 say!("\n{bold}The request, as it leaves the filter{bold:#}");
                 print_lines(&self.request);
             }
         }
-        if self.reply.is_none() && self.answer.iter().any(|line| line.change != Change::None) {
-            say!("\n{bold}The answer to it{bold:#}");
-            print_lines(&self.answer);
+        if self.reply.is_none() && self.response.iter().any(|line| line.change != Change::None) {
+            say!("\n{bold}The response to it{bold:#}");
+            print_lines(&self.response);
         }
         if !self.counted.is_empty() {
             say!("\n{bold}Counted{bold:#}");

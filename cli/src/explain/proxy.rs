@@ -177,7 +177,7 @@ mod tests {
         let manifests = Manifests::of(&files);
         match manifests.configurations.first().map(|source| source.parse()) {
             Some(Err(error)) if error.path == path => Vec::new(),
-            // What is no JSON may be YAML, or not even that.
+            // What is not valid JSON may be valid YAML, or not even that.
             None if path == "pluginConfig" => Vec::new(),
             Some(Err(error)) if path == "pluginConfig" && error.path.is_empty() => Vec::new(),
             Some(Err(error)) => vec![format!("refused at {:?} instead of {path}", error.path)],

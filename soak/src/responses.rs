@@ -1,39 +1,38 @@
-//! Whether what came out is what should have.
+//! The responses of one mode, counted, and what the filter must have counted for them.
 
-use super::{Report, expected};
-use crate::{
-    call::{Call, Served},
-    counters::Counters,
-    graph::{Releases, Workload},
-    load::Answer,
-    weather::Forward,
-};
+use crate::expected;
+use demo::call::{Call, Served};
+use demo::counters::Counters;
+use demo::graph::{Releases, Workload};
+use demo::load::Response;
+use demo::weather::Forward;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// How many examples of a fault are kept.
 const EXAMPLES: usize = 5;
 
-/// The answers of one mode.
+/// What the applications say to the requests of one mode.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Tally {
-    pub requests: u64,
+pub(crate) struct Responses {
+    pub(crate) requests: u64,
     /// By the track of the account; `baseline` is none.
-    pub by_track: BTreeMap<&'static str, u64>,
+    pub(crate) by_track: BTreeMap<&'static str, u64>,
     /// Requests that met two releases on their way.
-    pub crossed: u64,
+    pub(crate) crossed: u64,
     /// Requests that met a release other than their account's from the start.
-    pub wrong: u64,
+    pub(crate) wrong: u64,
     /// Calls of a tracked request that arrived without its track.
-    pub lost: u64,
-    /// Of those, the ones that the design announces: an application that forwards nothing, on a baseline pod.
-    pub lost_as_announced: u64,
-    /// Requests without an answer of the application.
-    pub failed: u64,
+    pub(crate) lost: u64,
+    /// Of those, the ones that the design announces: an application that forwards nothing, on a
+    /// baseline pod.
+    pub(crate) lost_as_announced: u64,
+    /// Requests without a response of the application.
+    pub(crate) failed: u64,
     /// Calls between the applications that were not answered.
-    pub calls_failed: u64,
-    pub examples: Vec<String>,
+    pub(crate) calls_failed: u64,
+    pub(crate) examples: Vec<String>,
     #[serde(skip)]
     forward: Forward,
     #[serde(skip)]
@@ -42,9 +41,9 @@ pub struct Tally {
     counters: Counters,
 }
 
-impl Tally {
-    pub(super) fn new(forward: Forward, releases: Releases) -> Self {
-        Tally {
+impl Responses {
+    pub(crate) fn new(forward: Forward, releases: Releases) -> Self {
+        Responses {
             requests: 0,
             by_track: BTreeMap::new(),
             crossed: 0,
@@ -60,20 +59,20 @@ impl Tally {
         }
     }
 
-    /// What the filter must have counted for all answers so far.
-    pub(super) fn counters(&self) -> &Counters {
+    /// What the filter must have counted for all responses so far.
+    pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    pub(super) fn add(&mut self, answer: &Answer) {
-        let track = expected::track(&answer.visitor);
+    pub(crate) fn add(&mut self, response: &Response) {
+        let track = expected::track(&response.visitor);
         self.requests += 1;
         *self.by_track.entry(track.unwrap_or("baseline")).or_default() += 1;
-        let served = match &answer.served {
+        let served = match &response.served {
             Ok(served) => served,
             Err(error) => {
                 self.failed += 1;
-                self.example(answer, error);
+                self.example(response, error);
                 return;
             }
         };
@@ -89,7 +88,7 @@ impl Tally {
         self.hop(served, track);
         let now = (self.crossed, self.wrong, self.lost - self.lost_as_announced, self.calls_failed);
         if now != found {
-            self.example(answer, &served.to_string());
+            self.example(response, &served.to_string());
         }
     }
 
@@ -142,49 +141,9 @@ impl Tally {
         })
     }
 
-    fn example(&mut self, answer: &Answer, what: &str) {
+    fn example(&mut self, response: &Response, what: &str) {
         if self.examples.len() < EXAMPLES {
-            self.examples.push(format!("{}: {what}", answer.visitor.name));
+            self.examples.push(format!("{}: {what}", response.visitor.name));
         }
     }
-}
-
-/// Everything that should not be, in words.
-pub(super) fn faults(report: &Report) -> Vec<String> {
-    let mut faults = Vec::new();
-    let calls_may_fail = report.killed.as_ref().map_or(0, |killed| killed.calls_failed);
-    for mode in &report.modes {
-        let tally = &mode.tally;
-        let mut none = |what: &str, count: u64| {
-            if count > 0 {
-                faults.push(format!("{:?}: {count} {what}", mode.forward));
-            }
-        };
-        none("requests crossed", tally.crossed);
-        none("requests met another release than their own", tally.wrong);
-        none("calls lost their track", tally.lost - tally.lost_as_announced);
-        none("requests failed", tally.failed);
-        none("counters differ from the answers", mode.differences.len() as u64);
-    }
-    let calls_failed: u64 = report.modes.iter().map(|mode| mode.tally.calls_failed).sum();
-    if calls_failed > calls_may_fail {
-        faults.push(format!(
-            "{} calls failed that did not go to the killed sidecar",
-            calls_failed - calls_may_fail
-        ));
-    }
-    if let Some(killed) = &report.killed
-        && killed.arrivals_not_scraped > killed.bound
-    {
-        faults.push(format!(
-            "{}: {} arrivals are missing, and at most {} can be",
-            killed.pod, killed.arrivals_not_scraped, killed.bound
-        ));
-    }
-    for pod in report.memory.iter().flat_map(|memory| &memory.pods) {
-        if !pod.is_flat() {
-            faults.push(format!("{}: its memory grows with the requests: {pod:?}", pod.pod));
-        }
-    }
-    faults
 }

@@ -1,126 +1,35 @@
-//! `make soak`: very many requests through the mesh, while it is updated, killed and drained; every answer is checked
-//! against what the applications saw, and the filter's counters against the answers.
+//! The run: every mode in turn, and what happens to the mesh meanwhile.
 
-mod expected;
-mod memory;
-mod verdict;
-
-use crate::{
-    control::{Routes, Switches},
-    counters::{self, Counters},
-    graph::Releases,
-    load::{self, Answer},
-    release::Percent,
-    stage::{Project, Setup, Stage},
-    weather::Forward,
-};
-use anyhow::{Context, Result, ensure};
-use clap::ValueEnum;
-use hyper::Uri;
+use crate::memory;
+use crate::options::{Broken, Options};
+use crate::report::{Killed, Mode, Report};
+use crate::responses::Responses;
+use crate::stage::{self, MODES};
+use anyhow::{Context, Result};
+use demo::control::{Routes, Switches};
+use demo::counters::{self, Counters};
+use demo::graph::Releases;
+use demo::load::{self, Response};
+use demo::release::Percent;
+use demo::stage::{Project, Stage};
+use demo::weather::Forward;
 use indicatif::{ProgressBar, ProgressStyle};
-use mesh::envoy;
-use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use verdict::Tally;
-
-/// Sends very many mixed requests through the mesh, in every mode of forwarding, while a configuration is updated, a
-/// sidecar killed and an Envoy replaced. Prints a report; fails if anything crossed, was lost or failed that should not.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Options {
-    /// In all, spread evenly over what the applications forward.
-    #[arg(long, env = "REQUESTS", default_value_t = 1_000_000)]
-    pub requests: u64,
-    #[arg(long, default_value_t = 16)]
-    pub connections: usize,
-    /// Seconds between two updates of the filter's configuration.
-    #[arg(long, default_value_t = 30)]
-    pub update: u64,
-    /// Takes this carrier out of the filter's configuration: the run must then report losses.
-    #[arg(long, value_enum, env = "BREAK")]
-    pub r#break: Option<Broken>,
-    /// Leaves out the comparison of memory, which needs a second mesh.
-    #[arg(long)]
-    pub no_memory: bool,
-}
-
-/// A carrier that can be taken out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Broken {
-    RequestId,
-    Baggage,
-    Remembered,
-}
-
-/// What the applications forward, in turn.
-pub const MODES: [Forward; 7] = [
-    Forward::RequestId,
-    Forward::Baggage,
-    Forward::Header,
-    Forward::None,
-    Forward::Trace,
-    Forward::B3,
-    Forward::Datadog,
-];
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// The sidecar that is killed: every request calls it, and it makes no call that could be lost.
 const KILLED: &str = "advertisement-v1";
 /// The pod that is drained and replaced: it makes calls, for one track only.
 const REPLACED: &str = "forecast-v2";
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    pub requests: u64,
-    pub seconds: f64,
-    pub requests_per_second: f64,
-    pub broken: Option<Broken>,
-    pub modes: Vec<Mode>,
-    pub updates: u64,
-    pub killed: Option<Killed>,
-    pub replaced: Option<String>,
-    pub memory: Option<memory::Report>,
-    /// Everything that should not be; empty is good.
-    pub faults: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Mode {
-    pub forward: Forward,
-    pub seconds: f64,
-    #[serde(flatten)]
-    pub tally: Tally,
-    /// Counters of the filter that are not what the answers say: pod, counter, expected, counted.
-    pub differences: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Killed {
-    pub pod: String,
-    /// What nobody has scraped before it was killed.
-    pub arrivals_not_scraped: u64,
-    /// How many there can be at the most.
-    pub bound: u64,
-    pub calls_failed: u64,
-}
-
-pub async fn run(options: Options) -> Result<()> {
-    let report = soak(&options).await?;
-    println!("{}", serde_json::to_string_pretty(&report)?);
-    ensure!(report.faults.is_empty(), "{} faults: see the report", report.faults.len());
-    Ok(())
-}
-
 /// The run itself; what it finds is in the report.
-pub async fn soak(options: &Options) -> Result<Report> {
+pub(crate) async fn run(options: &Options) -> Result<Report> {
     let mut project = Project::here()?;
     project.overlays.push(project.manifests.join("examples/weather/v3"));
     let releases = Releases::new(&project.plugin_config()?);
     let mut soak = Soak {
-        stage: stage(project.clone(), true).await?,
+        stage: stage::start(project.clone(), true).await?,
         releases,
         options: options.clone(),
         bar: bar(options.requests)?,
@@ -141,7 +50,7 @@ pub async fn soak(options: &Options) -> Result<Report> {
     let Soak { stage, bar, updates, killed, replaced, .. } = soak;
     stage.stop().await;
     bar.finish_and_clear();
-    let requests = modes.iter().map(|mode| mode.tally.requests).sum();
+    let requests = modes.iter().map(|mode| mode.responses.requests).sum();
     let mut report = Report {
         requests,
         seconds,
@@ -154,18 +63,8 @@ pub async fn soak(options: &Options) -> Result<Report> {
         memory,
         faults: Vec::new(),
     };
-    report.faults = verdict::faults(&report);
+    report.faults = report.faults();
     Ok(report)
-}
-
-async fn stage(project: Project, filter: bool) -> Result<Stage> {
-    let mut envoy = envoy::Options::new(envoy::find()?);
-    envoy.workers = 2;
-    let share = Percent::NONE;
-    let switches = Switches { filter, routes: Routes::Story, forward: MODES[0], share };
-    let program = std::env::current_exe()?;
-    let setup = Setup { envoy, project, gateway_port: None, program, switches };
-    Stage::start(setup, |_, _| ()).await
 }
 
 fn bar(requests: u64) -> Result<ProgressBar> {
@@ -196,16 +95,16 @@ impl Soak {
         let modes = MODES.len() as u64;
         let requests =
             self.options.requests / modes + u64::from(turn < self.options.requests % modes);
-        let load = options(&self.stage, &self.options, forward, requests)?;
+        let load = stage::load(&self.stage, &self.options, forward, requests)?;
         self.bar.set_message(format!("{forward:?}"));
 
-        let before = Counters::scrape(&self.stage).await?;
+        let before = Counters::scrape(self.stage.mesh()).await?;
         let start = Instant::now();
-        let (sender, mut answers) = tokio::sync::mpsc::unbounded_channel::<Answer>();
+        let (sender, mut waiting) = unbounded_channel::<Response>();
         let sending = tokio::spawn(async move {
-            load::run(&load, |answer| drop(sender.send(answer.clone()))).await
+            load::run(&load, |response| drop(sender.send(response.clone()))).await
         });
-        let mut tally = Tally::new(forward, self.releases.clone());
+        let mut responses = Responses::new(forward, self.releases.clone());
         let mut disturbance = Disturbance::of(turn, requests);
         let mut counted = Counters::default();
         let mut last = (before.clone(), 0);
@@ -214,25 +113,29 @@ impl Soak {
         updates.tick().await;
         loop {
             tokio::select! {
-                answer = answers.recv() => {
-                    let Some(answer) = answer else { break };
+                response = waiting.recv() => {
+                    let Some(response) = response else { break };
                     self.bar.inc(1);
-                    tally.add(&answer);
+                    responses.add(&response);
                 }
                 _ = updates.tick() => self.update().await?,
-                _ = scrapes.tick() => last = (Counters::scrape(&self.stage).await?, sent(&tally, &answers)),
+                _ = scrapes.tick() => {
+                    let counters = Counters::scrape(self.stage.mesh()).await?;
+                    last = (counters, sent(&responses, &waiting));
+                }
             }
-            if disturbance.is_due(tally.requests) {
+            if disturbance.is_due(responses.requests) {
                 match disturbance.take() {
                     Some(Act::Kill) => {
-                        let now = sent(&tally, &answers);
+                        let now = sent(&responses, &waiting);
                         let pod = self.pod(KILLED)?;
                         self.stage.mesh_mut().kill_envoy(&pod).await?;
-                        // Its counters begin anew: what was scraped last is all that is left of the old ones.
+                        // Its counters begin anew: what was scraped last is all that is left of the
+                        // old ones.
                         counted.add(&last.0.of(KILLED).since(&before.of(KILLED)));
                         counted.forget(KILLED);
                         let bound = now - last.1 + 2 * self.options.connections as u64;
-                        let bound = bound + sent(&tally, &answers) - now;
+                        let bound = bound + sent(&responses, &waiting) - now;
                         self.killed =
                             Some(Killed { pod, arrivals_not_scraped: 0, bound, calls_failed: 0 });
                     }
@@ -258,17 +161,17 @@ impl Soak {
         }
         sending.await??;
         let seconds = start.elapsed().as_secs_f64();
-        let after = Counters::scrape(&self.stage).await?;
+        let after = Counters::scrape(self.stage.mesh()).await?;
         counted.add(&after.since(&before.without(counted.forgotten())));
-        let mut differences = tally.counters().differences(&counted);
+        let mut differences = responses.counters().differences(&counted);
         if let Some(killed) = self.killed.as_mut().filter(|_| counted.forgotten().contains(&KILLED))
         {
-            killed.calls_failed = tally.calls_failed;
-            killed.arrivals_not_scraped = tally.counters().missing(&counted, KILLED);
+            killed.calls_failed = responses.calls_failed;
+            killed.arrivals_not_scraped = responses.counters().missing(&counted, KILLED);
             let too_many = killed.arrivals_not_scraped > killed.bound;
             differences.retain(|difference| too_many || !difference.starts_with(KILLED));
         }
-        Ok(Mode { forward, seconds, tally, differences })
+        Ok(Mode { forward, seconds, responses, differences })
     }
 
     fn pod(&self, deployment: &str) -> Result<String> {
@@ -277,7 +180,8 @@ impl Soak {
         Ok(pod.with_context(|| format!("there is no pod of {deployment}"))?.to_owned())
     }
 
-    /// A configuration that says the same in other words, or with a carrier less where that is asked for.
+    /// A configuration that says the same in other words, or with a carrier less where that is
+    /// asked for.
     async fn update(&mut self) -> Result<()> {
         self.updates += 1;
         let mut propagation = json!({"ttl": format!("{}s", 60 + self.updates % 2)});
@@ -296,25 +200,9 @@ impl Soak {
     }
 }
 
-fn options(
-    stage: &Stage,
-    options: &Options,
-    forward: Forward,
-    requests: u64,
-) -> Result<load::Options> {
-    Ok(load::Options {
-        url: format!("http://{}/", stage.mesh().gateway()).parse::<Uri>()?,
-        requests,
-        connections: options.connections,
-        http: vec![load::Http::One, load::Http::Two],
-        forward,
-        rate: None,
-    })
-}
-
-/// How many answers there have been, counted or not.
-fn sent(tally: &Tally, waiting: &tokio::sync::mpsc::UnboundedReceiver<Answer>) -> u64 {
-    tally.requests + waiting.len() as u64
+/// How many responses there have been, counted or not.
+fn sent(responses: &Responses, waiting: &UnboundedReceiver<Response>) -> u64 {
+    responses.requests + waiting.len() as u64
 }
 
 #[derive(Clone, Copy)]
@@ -323,7 +211,7 @@ enum Act {
     Replace,
 }
 
-/// What is done to the mesh in a mode, once a third of its requests is answered.
+/// What is done to the mesh in a mode, once a third of its requests has a response.
 struct Disturbance {
     act: Option<Act>,
     at: u64,

@@ -1,9 +1,10 @@
 //! What the design promises each visitor, in each mode of forwarding.
 
-use crate::{load::Visitor, weather::Forward};
+use demo::load::Visitor;
+use demo::weather::Forward;
 
 /// The track that a visitor's account puts it on.
-pub(super) fn track(visitor: &Visitor) -> Option<&'static str> {
+pub(crate) fn track(visitor: &Visitor) -> Option<&'static str> {
     let name = visitor.name;
     if name.starts_with("tester-v3,") {
         Some("v3")
@@ -15,7 +16,7 @@ pub(super) fn track(visitor: &Visitor) -> Option<&'static str> {
 }
 
 /// The version of a service on a track.
-pub(super) fn version(track: Option<&str>, service: &str) -> &'static str {
+pub(crate) fn version(track: Option<&str>, service: &str) -> &'static str {
     match (track, service) {
         (Some("v2"), "frontend" | "forecast") => "v2",
         (Some("v3"), "forecast") => "v3",
@@ -23,9 +24,9 @@ pub(super) fn version(track: Option<&str>, service: &str) -> &'static str {
     }
 }
 
-/// The carrier that tells a sidecar the track of a call which its pod makes, or why it can not: an application that
-/// forwards nothing, on a pod that belongs to no track.
-pub(super) fn carrier(forward: Forward, pod_has_track: bool) -> Option<&'static str> {
+/// The carrier that tells a sidecar the track of a call which its pod makes, or why it can not: an
+/// application that forwards nothing, on a pod that belongs to no track.
+pub(crate) fn carrier(forward: Forward, pod_has_track: bool) -> Option<&'static str> {
     match forward {
         Forward::RequestId => Some("request_id"),
         Forward::Baggage => Some("baggage"),

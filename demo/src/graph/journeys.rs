@@ -1,7 +1,8 @@
 //! The counts behind the graph, and the state that its page draws.
 
 use super::releases::{Releases, Workload};
-use crate::{call::Event, control::Switches};
+use crate::call::Event;
+use crate::control::Switches;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +14,7 @@ const MAX_NAME: usize = 40;
 const MAX_EARLIER: usize = 4;
 
 /// What was seen since the last switch.
-pub(super) struct Tally {
+pub(super) struct Journeys {
     releases: Releases,
     served: BTreeMap<Workload, u64>,
     calls: BTreeMap<Line, u64>,
@@ -114,10 +115,10 @@ struct Words<'a> {
     count: u64,
 }
 
-impl Tally {
+impl Journeys {
     /// `workloads` are on the graph from the start, others once they have served a request.
     pub(super) fn new(releases: Releases, workloads: impl IntoIterator<Item = Workload>) -> Self {
-        Tally {
+        Journeys {
             releases,
             served: workloads.into_iter().map(|workload| (workload, 0)).collect(),
             calls: BTreeMap::new(),
@@ -127,8 +128,8 @@ impl Tally {
         }
     }
 
-    /// Each process tells what it served. The calls are counted from the tree that the entry service got, in
-    /// which every process named itself.
+    /// Each process tells what it served. The calls are counted from the tree that the entry
+    /// service got, in which every process named itself.
     pub(super) fn record(&mut self, event: &Event) {
         *self.served.entry(Workload::from(&event.served)).or_default() += 1;
         if event.served.service != ENTRY {
@@ -262,11 +263,9 @@ fn step(service: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        call::{Call, Served},
-        control::Routes,
-        weather::Forward,
-    };
+    use crate::call::{Call, Served};
+    use crate::control::Routes;
+    use crate::weather::Forward;
     use release_track::config::Config;
     use serde_json::{Value, json};
 
@@ -288,10 +287,10 @@ mod tests {
         [(None, forecast), (user, frontend)].map(|(user, served)| Event { user, served })
     }
 
-    fn tally() -> Tally {
+    fn journeys() -> Journeys {
         let config = br#"{"tracks": [{"name": "v2", "workloads": ["frontend", "forecast"]}]}"#;
         let workloads = [("frontend", "v1"), ("frontend", "v2")];
-        Tally::new(
+        Journeys::new(
             Releases::new(&Config::parse(config).unwrap()),
             workloads.map(|(service, version)| Workload {
                 service: service.into(),
@@ -300,13 +299,13 @@ mod tests {
         )
     }
 
-    fn state(tally: &Tally) -> Value {
-        serde_json::to_value(tally.counts()).unwrap()
+    fn state(journeys: &Journeys) -> Value {
+        serde_json::to_value(journeys.counts()).unwrap()
     }
 
     #[test]
     fn counts_what_each_process_saw() {
-        let mut tally = tally();
+        let mut journeys = journeys();
         let requests = [
             (Some("tester"), "v2", "v2"),
             (Some("alice"), "v1", "v1"),
@@ -315,14 +314,17 @@ mod tests {
         ];
         for (user, frontend, forecast) in requests {
             for event in events(user, frontend, forecast) {
-                tally.record(&event);
+                journeys.record(&event);
             }
         }
         let edge = |from: &str, to: &str, release: &str, count: u64| json!({"from": from, "to": to, "release": release, "count": count});
-        let node = |service: &str, version: &str, track: Option<&str>, step: u8, served: u64| json!({"name": format!("{service} {version}"), "service": service, "version": version, "track": track, "step": step, "served": served});
+        let node = |service: &str, version: &str, track: Option<&str>, step: u8, served: u64| {
+            let name = format!("{service} {version}");
+            json!({"name": name, "service": service, "version": version, "track": track, "step": step, "served": served})
+        };
         let words = |user: Option<&str>, path: &str, crossed: bool| json!({"user": user, "path": path, "crossed": crossed, "count": 1});
         assert_eq!(
-            state(&tally),
+            state(&journeys),
             json!({
                 "tracks": ["v2"],
                 "workloads": [
@@ -352,16 +354,16 @@ mod tests {
 
     #[test]
     fn many_accounts_do_not_push_out_a_crossed_call() {
-        let mut tally = tally();
+        let mut journeys = journeys();
         for event in events(Some("mallory"), "v2", "v1") {
-            tally.record(&event);
+            journeys.record(&event);
         }
         for i in 0..100 {
             for event in events(Some(&format!("{i}{}", "x".repeat(100))), "v1", "v1") {
-                tally.record(&event);
+                journeys.record(&event);
             }
         }
-        let counts = tally.counts();
+        let counts = journeys.counts();
         assert_eq!(counts.words.len(), MAX_SENTENCES);
         assert!(counts.words[0].crossed);
         for word in counts.words {
@@ -377,16 +379,16 @@ mod tests {
             forward: Forward::RequestId,
             share: 30.try_into().unwrap(),
         };
-        let mut tally = tally();
-        tally.switched(before);
-        assert_eq!(state(&tally)["earlier"], json!([]), "nothing was counted");
+        let mut journeys = journeys();
+        journeys.switched(before);
+        assert_eq!(state(&journeys)["earlier"], json!([]), "nothing was counted");
         for event in events(None, "v2", "v1") {
-            tally.record(&event);
+            journeys.record(&event);
         }
-        tally.request_failed();
-        tally.missed(3);
-        tally.switched(before);
-        let state = state(&tally);
+        journeys.request_failed();
+        journeys.missed(3);
+        journeys.switched(before);
+        let state = state(&journeys);
         assert_eq!(
             state["earlier"],
             json!([{

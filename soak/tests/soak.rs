@@ -1,13 +1,14 @@
 //! A short soak finds nothing, and one with a broken carrier finds that.
 
 use serde_json::Value;
-use std::{path::Path, process::Command};
+use std::path::Path;
+use std::process::Command;
 
 /// Whether the run was sound, and its report.
 fn soak(arguments: &[&str]) -> (bool, Value) {
-    let output = Command::new(env!("CARGO_BIN_EXE_demo"))
+    let output = Command::new(env!("CARGO_BIN_EXE_soak"))
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .args(["soak", "--no-memory", "--requests", "1400", "--update", "3"])
+        .args(["--no-memory", "--requests", "1400", "--update", "3"])
         .args(arguments)
         .output()
         .unwrap();

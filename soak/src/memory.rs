@@ -1,14 +1,16 @@
-//! Whether the memory of each Envoy stays flat: in a phase without updates, at rest, next to a mesh without the filter.
+//! Whether the memory of each Envoy stays flat: in a phase without updates, at rest, next to a mesh
+//! without the filter.
 
-use super::Options;
-use crate::{
-    load,
-    stage::{Project, Stage},
-    weather::Forward,
-};
+use crate::options::Options;
+use crate::stage;
 use anyhow::Result;
+use demo::counters::deployment;
+use demo::load;
+use demo::stage::{Project, Stage};
+use demo::weather::Forward;
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// By how much an Envoy may grow beyond one without the filter, after the first tenth.
 const ALLOWED: i64 = 2 << 20;
@@ -18,25 +20,25 @@ const PART: u64 = 10;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub(crate) struct Report {
     /// Each with an id of its own, through each of the two meshes.
-    pub requests: u64,
-    pub pods: Vec<Pod>,
+    pub(crate) requests: u64,
+    pub(crate) pods: Vec<Pod>,
 }
 
 /// Resident memory in bytes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Pod {
-    pub pod: String,
-    pub after_a_tenth: u64,
-    pub at_the_end: u64,
-    pub without_the_filter_after_a_tenth: u64,
-    pub without_the_filter_at_the_end: u64,
+pub(crate) struct Pod {
+    pub(crate) pod: String,
+    pub(crate) after_a_tenth: u64,
+    pub(crate) at_the_end: u64,
+    pub(crate) without_the_filter_after_a_tenth: u64,
+    pub(crate) without_the_filter_at_the_end: u64,
 }
 
 impl Pod {
-    pub(super) fn is_flat(&self) -> bool {
+    pub(crate) fn is_flat(&self) -> bool {
         let grown = |from: u64, to: u64| to as i64 - from as i64;
         let with = grown(self.after_a_tenth, self.at_the_end);
         let without =
@@ -46,20 +48,20 @@ impl Pod {
 }
 
 /// Sends the same requests through both, trace ids among them, which the filter remembers.
-pub(super) async fn compare(
+pub(crate) async fn compare(
     with: &mut Stage,
     project: &Project,
     options: &Options,
 ) -> Result<Report> {
     let forward = Forward::Trace;
     let requests = options.requests / PART;
-    let mut without = super::stage(project.clone(), false).await?;
+    let mut without = stage::start(project.clone(), false).await?;
     let mut sizes = Vec::new();
-    for stage in [with, &mut without] {
+    for meshed in [with, &mut without] {
         for part in [requests / 10, requests - requests / 10] {
-            let load = super::options(stage, options, forward, part)?;
+            let load = stage::load(meshed, options, forward, part)?;
             load::run(&load, |_| ()).await?;
-            sizes.push(at_rest(stage).await);
+            sizes.push(at_rest(meshed).await);
         }
     }
     without.stop().await;
@@ -80,7 +82,7 @@ async fn at_rest(stage: &Stage) -> BTreeMap<String, u64> {
     let pods = stage.mesh().pods().iter();
     pods.filter_map(|pod| {
         let size = pod.envoy()?.process().resident_memory()?;
-        Some((crate::counters::deployment(pod.name()).to_owned(), size))
+        Some((deployment(pod.name()).to_owned(), size))
     })
     .collect()
 }
