@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! wasm        the proxy: the SDK's callbacks, the `proxy_*` calls
+//! exchange    in place of it, a request and its response on a proxy that is not there
 //! filter      a configuration at work on one proxy: which role has a request
 //! config      pluginConfig -> types that cannot be wrong
 //! roles       gateway, inbound, outbound, waypoint: a view and facts in, a decision out
@@ -19,7 +20,7 @@
 //! A request goes down this list and up again: [`filter`] asks a role, the role reads a view of the
 //! request and returns a decision, a plan is made of it, and applied once.
 //!
-//! Everything but `wasm` is the core: it sees the proxy only through [`host`], compiles natively,
+//! Everything below `exchange` is the core: it sees the proxy only through [`host`], compiles natively,
 //! and never panics. Header data are bytes throughout.
 
 pub mod carrier;
@@ -33,5 +34,8 @@ mod roles;
 pub mod syntax;
 pub mod track;
 pub mod vocabulary;
+
+#[cfg(not(target_family = "wasm"))]
+pub mod exchange;
 #[cfg(target_family = "wasm")]
 mod wasm;

@@ -1,10 +1,10 @@
 //! A proxy of which one call fails.
 
+use release_track::host::fake::FakeHost;
 use release_track::host::header_map::HeaderMap;
 use release_track::host::{Facts, Host, Status};
-use release_track::host::fake::FakeHost;
 
-/// A simulated proxy. The call after `calls_before` others answers `status` and does nothing.
+/// A fake host. The call after `calls_before` others answers `status` and does nothing.
 pub struct Faulty {
     pub proxy: FakeHost,
     pub calls_before: u32,
@@ -19,6 +19,12 @@ impl Faulty {
         let fails = self.calls_before == 0;
         self.calls_before = self.calls_before.wrapping_sub(1);
         if fails { Err(Status(self.status)) } else { call(&mut self.proxy) }
+    }
+}
+
+impl AsMut<FakeHost> for Faulty {
+    fn as_mut(&mut self) -> &mut FakeHost {
+        &mut self.proxy
     }
 }
 

@@ -8,9 +8,6 @@ use release_track::carrier::Edit;
 use release_track::config::Config;
 use release_track::host::header_map::HeaderMap;
 
-/// Lines of a header map.
-pub type Lines = Vec<(Vec<u8>, Vec<u8>)>;
-
 /// A configuration with these tracks, `keys` of tags first to last.
 pub fn tracks(names: &[&str], keys: &[&str]) -> Config {
     let tracks: Vec<_> = names.iter().map(|name| serde_json::json!({"name": name})).collect();

@@ -2,9 +2,9 @@
 //! Text that may be a configuration.
 
 use libfuzzer_sys::fuzz_target;
-use release_track::plan::Response;
 use release_track::config::schema::{CONFIG, Field, Shape};
 use release_track::config::{Config, Isolation};
+use release_track::exchange::{Lines, Request, exchange};
 use release_track::filter::Filter;
 use release_track::host::fake::FakeHost;
 use release_track::track::RESERVED;
@@ -47,19 +47,17 @@ fn runs(json: &[u8]) {
         host.now_ms = 1_800_000_000_000;
         let filter = Filter::configure(&mut host, json).expect("it is valid");
         for direction in directions {
-            host = host.direction(direction);
-            let mut answer = Response::default();
-            host.request(&[
-                (":method", b"GET"),
-                (":path", b"/weather?user=tester"),
-                (":authority", b"weather.example"),
-                ("accept", b"text/html"),
-                ("cookie", b"user=tester"),
-                ("x-release-track", b"v2"),
-                ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-            ]);
-            filter.on_request(&mut host, &mut answer);
-            filter.on_response(&mut host, &answer);
+            let headers: [(&str, &str); 7] = [
+                (":method", "GET"),
+                (":path", "/weather?user=tester"),
+                (":authority", "weather.example"),
+                ("accept", "text/html"),
+                ("cookie", "user=tester"),
+                ("x-release-track", "v2"),
+                ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            ];
+            let headers: Lines = headers.map(|(name, value)| (name.into(), value.into())).into();
+            exchange(&filter, &mut host, &Request { direction, headers, ..Request::default() });
         }
     }
 }

@@ -11,6 +11,13 @@ pub struct Response {
     pub(super) additions: Additions,
 }
 
+impl Response {
+    /// Values of Set-Cookie that the response is given.
+    pub fn cookies(&self) -> &[String] {
+        if self.at_edge { &self.additions.cookies } else { &[] }
+    }
+}
+
 /// What a response is given. For most it is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Additions {

@@ -1,21 +1,20 @@
 //! Allocations of the core, counted natively. What the proxy hands over, such as the header map,
 //! is not its own.
 
-use crate::BETWEEN;
+use crate::request;
 use allocation_counter::{measure, opt_out};
-use cases::{Bindings, Case, Step};
+use cases::{Case, Step};
+use exchange::case;
+use release_track::exchange::pass;
 use release_track::filter::Filter;
 use release_track::host::fake::FakeHost;
 use release_track::host::header_map::HeaderMap;
 use release_track::host::{Facts, Host, Status};
-use release_track::plan::Response;
 
 /// For the last of the steps, which have been taken once before: what a first request sets up is
 /// kept.
 pub(crate) fn allocations(case: &Case, steps: &[Step]) -> u64 {
-    let labels: Vec<_> = case.node.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
-    let mut proxy = FakeHost::node(&case.node.id, &labels);
-    proxy.now_ms = case.now_ms;
+    let mut proxy = case::proxy(case);
     let filter = Filter::configure(&mut proxy, case.config.as_bytes()).unwrap();
     let mut proxy = Uncounted(proxy);
     let mut last = 0;
@@ -26,27 +25,21 @@ pub(crate) fn allocations(case: &Case, steps: &[Step]) -> u64 {
 }
 
 fn of_step(proxy: &mut Uncounted, filter: &Filter, step: &Step) -> u64 {
-    let Uncounted(host) = proxy;
-    host.now_ms += BETWEEN.as_millis() as u64;
-    let direction = (step.direction as i64).to_le_bytes().to_vec();
-    host.properties.insert(b"xds\0listener_direction".to_vec(), direction);
-    let cluster = step.cluster.clone().unwrap_or_default().into_bytes();
-    host.properties.insert(b"xds\0cluster_name".to_vec(), cluster);
-    let bytes = |lines: Vec<(String, _)>| {
-        lines.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect()
-    };
-    host.headers = bytes(step.headers(&Bindings::default()));
-    host.response = bytes(step.answer_headers(&Bindings::default()));
+    proxy.0.receive(&request(step));
     let counted = measure(|| {
-        let mut answer = Response::default();
-        filter.on_request(proxy, &mut answer);
-        filter.on_response(proxy, &answer);
+        pass(filter, proxy);
     });
     counted.count_total
 }
 
 /// A proxy whose own allocations do not count.
 struct Uncounted(FakeHost);
+
+impl AsMut<FakeHost> for Uncounted {
+    fn as_mut(&mut self) -> &mut FakeHost {
+        &mut self.0
+    }
+}
 
 fn uncounted<T>(call: impl FnOnce() -> T) -> T {
     let mut result = None;

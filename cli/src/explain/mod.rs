@@ -10,7 +10,7 @@ use crate::given::Given;
 use crate::output::{Output, say, to_json};
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
-use proxy::{Lines, Outcome, Proxy, Request};
+use release_track::exchange::{Exchange, Lines, Request, exchange};
 use release_track::host::fake::FakeHost;
 use release_track::istio::stats::Stat;
 use request::Sent;
@@ -115,17 +115,19 @@ impl Explain {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let Given { config, mut environment } = Given::load(&self.config)?;
         environment.extend(self.env.iter().cloned());
-        let headers = self.sent()?.lines(self.at == At::Edge);
-        let header = config.header.clone();
-        let mut proxy = Proxy::new(self.host(environment), config);
-        let outcome = proxy.send(Request {
-            headers: headers.clone(),
+        let request = Request {
+            after_ms: 0,
             direction: if self.at == At::Outbound { 2 } else { 1 },
             cluster: Some(self.cluster()),
             mtls: self.mtls,
-            answer: vec![(b":status".to_vec(), b"200".to_vec())],
-        });
-        let report = Report::new(&header, &proxy, &headers, &outcome);
+            headers: self.sent()?.lines(self.at == At::Edge),
+            response: vec![(b":status".to_vec(), b"200".to_vec())],
+        };
+        let header = config.header.clone();
+        let mut proxy = self.proxy(environment);
+        let (filter, warnings) = proxy::configure(&mut proxy, config);
+        let exchange = exchange(&filter, &mut proxy, &request);
+        let report = Report::new(&header, &warnings, &request, &exchange);
         match self.output {
             Output::Json => say!("{}", to_json(&report)),
             Output::Human => report.print(),
@@ -158,7 +160,7 @@ impl Explain {
         Ok(sent)
     }
 
-    fn host(&self, environment: BTreeMap<String, String>) -> FakeHost {
+    fn proxy(&self, environment: BTreeMap<String, String>) -> FakeHost {
         let Self { namespace, pod, .. } = self;
         let labels: Vec<_> = pod.iter().map(|(name, value)| (&**name, &**value)).collect();
         let kind = match self.at {
@@ -167,10 +169,10 @@ impl Explain {
             At::Waypoint => "waypoint",
         };
         let id = format!("{kind}~10.0.0.1~pod.{namespace}~{namespace}.svc.cluster.local");
-        let mut host = FakeHost::node(&id, &labels);
-        host.environment = environment;
-        host.now_ms = Time::or_now(self.now).since_epoch().as_millis() as u64;
-        host
+        let mut proxy = FakeHost::node(&id, &labels);
+        proxy.environment = environment;
+        proxy.now_ms = Time::or_now(self.now).since_epoch().as_millis() as u64;
+        proxy
     }
 
     /// Inside the mesh, unless somebody says otherwise.
@@ -227,20 +229,24 @@ struct Count {
 }
 
 impl<'a> Report<'a> {
-    fn new(header: &str, proxy: &'a Proxy, before: &Lines, outcome: &'a Outcome) -> Self {
-        let status = (b":status".to_vec(), b"200".to_vec());
-        let warnings = proxy.warnings.iter().chain(&outcome.warnings);
+    fn new(
+        header: &str,
+        warnings: &'a [String],
+        request: &Request,
+        exchange: &'a Exchange,
+    ) -> Self {
+        let warnings = warnings.iter().map(String::as_str).chain(exchange.warnings());
         let warnings = warnings.map(|line| line.trim_start_matches("release-track: "));
-        let reply = outcome.reply.as_ref();
-        let track = outcome.headers.iter().find(|(name, _)| name == header.as_bytes());
+        let reply = exchange.reply.as_ref();
+        let track = exchange.request.iter().find(|(name, _)| name == header.as_bytes());
         Self {
             track: track.map(|(_, track)| shown(track)),
             warnings: warnings.collect(),
-            steps: &outcome.steps,
-            request: compare(before, &outcome.headers),
+            steps: &exchange.steps,
+            request: compare(&request.headers, &exchange.request),
             reply: reply.map(|(status, body)| Reply { status: *status, body: body.trim_end() }),
-            response: compare(&vec![status], &outcome.answer),
-            counted: outcome.counted.iter().filter_map(|(stat, by)| Count::of(stat, *by)).collect(),
+            response: compare(&request.response, &exchange.response),
+            counted: exchange.counts.iter().filter_map(|(stat, by)| Count::of(stat, *by)).collect(),
         }
     }
 

@@ -13,10 +13,9 @@ pub mod words;
 
 use arbitrary::{Result, Unstructured};
 use release_track::config::Config;
+use release_track::exchange::Request;
+use release_track::host::fake::FakeHost;
 use std::fmt;
-
-/// Header lines: names in lower case, values any bytes.
-pub type Lines = Vec<(String, Vec<u8>)>;
 
 /// What happens to one filter.
 #[derive(Clone)]
@@ -31,23 +30,7 @@ pub struct Scenario {
     pub environment: Vec<(&'static str, &'static str)>,
     /// Milliseconds of the Unix epoch.
     pub now_ms: u64,
-    pub steps: Vec<Step>,
-}
-
-/// A request and its answer.
-#[derive(Clone)]
-pub struct Step {
-    /// The listener's: 0 unspecified, 1 inbound, 2 outbound.
-    pub direction: i64,
-    /// The route's.
-    pub cluster: Option<&'static str>,
-    pub mtls: bool,
-    /// How long after the step before it.
-    pub after_ms: u64,
-    /// Pseudo headers first.
-    pub request: Lines,
-    /// `:status` first.
-    pub answer: Lines,
+    pub requests: Vec<Request>,
 }
 
 impl Scenario {
@@ -68,28 +51,24 @@ impl Scenario {
         let config = config::arbitrary(u)?;
         let parsed = Config::parse(config.as_bytes()).ok();
         let mut scenario =
-            Self { config, node, labels, environment, now_ms: words::NOW_MS, steps: Vec::new() };
+            Self { config, node, labels, environment, now_ms: words::NOW_MS, requests: Vec::new() };
         let mut now_ms = scenario.now_ms;
         for _ in 0..u.int_in_range(1..=4)? {
-            let step = Step::arbitrary(u, parsed.as_ref(), now_ms)?;
-            now_ms += step.after_ms;
-            scenario.steps.push(step);
+            let request = request::arbitrary(u, parsed.as_ref(), now_ms)?;
+            now_ms += request.after_ms;
+            scenario.requests.push(request);
         }
         Ok(scenario)
     }
-}
 
-impl Step {
-    fn arbitrary(u: &mut Unstructured<'_>, config: Option<&Config>, now_ms: u64) -> Result<Self> {
-        let after_ms = *u.choose(&[0, 0, 1, 999, 30_000, 59_999, 60_000, 86_400_000])?;
-        Ok(Self {
-            direction: *u.choose(&[2, 1, 2, 1, 2, 1, 0, 7])?,
-            cluster: *u.choose(&words::CLUSTERS)?,
-            mtls: u.arbitrary()?,
-            after_ms,
-            request: request::arbitrary(u, config, now_ms + after_ms)?,
-            answer: request::answer(u)?,
-        })
+    /// The proxy, before it is configured.
+    #[must_use]
+    pub fn proxy(&self) -> FakeHost {
+        let mut proxy = FakeHost::node(self.node, &self.labels);
+        proxy.now_ms = self.now_ms;
+        let environment = self.environment.iter();
+        proxy.environment = environment.map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        proxy
     }
 }
 
@@ -97,14 +76,14 @@ impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "config: {}", self.config)?;
         writeln!(f, "node: {} {:?} {:?}", self.node, self.labels, self.environment)?;
-        for (number, step) in self.steps.iter().enumerate() {
-            let Step { direction, cluster, mtls, after_ms, .. } = step;
+        for (number, request) in self.requests.iter().enumerate() {
+            let Request { direction, cluster, mtls, after_ms, headers, response } = request;
             writeln!(
                 f,
-                "step {number}: direction {direction}, {cluster:?}, mtls {mtls}, after {after_ms} ms"
+                "request {number}: direction {direction}, {cluster:?}, mtls {mtls}, after {after_ms} ms"
             )?;
-            for (name, value) in step.request.iter().chain(&step.answer) {
-                writeln!(f, "  {name}: {}", value.escape_ascii())?;
+            for (name, value) in headers.iter().chain(response) {
+                writeln!(f, "  {}: {}", name.escape_ascii(), value.escape_ascii())?;
             }
         }
         Ok(())

@@ -1,15 +1,28 @@
 //! Requests, most of their headers such that the filter reads.
 
-use crate::{Lines, words};
+use crate::words;
 use arbitrary::{Result, Unstructured};
 use release_track::carrier::request_id::{Tag, Uuid};
 use release_track::config::Config;
 use release_track::decide::token;
+use release_track::exchange::{Lines, Request};
 use release_track::track::Name;
 
 type U<'a, 'b> = &'a mut Unstructured<'b>;
 
-pub(crate) fn arbitrary(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> Result<Lines> {
+pub(crate) fn arbitrary(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> Result<Request> {
+    let after_ms = *u.choose(&[0, 0, 1, 999, 30_000, 59_999, 60_000, 86_400_000])?;
+    Ok(Request {
+        after_ms,
+        direction: *u.choose(&[2, 1, 2, 1, 2, 1, 0, 7])?,
+        cluster: u.choose(&words::CLUSTERS)?.map(Into::into),
+        mtls: u.arbitrary()?,
+        headers: headers(u, config, now_ms + after_ms)?,
+        response: response(u)?,
+    })
+}
+
+fn headers(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> Result<Lines> {
     let mut lines: Lines = Vec::new();
     let mut add = |name: &str, value: Vec<u8>| lines.push((name.into(), value));
     add(":method", u.choose(&["GET", "POST", "GET"])?.as_bytes().into());
@@ -43,8 +56,8 @@ pub(crate) fn arbitrary(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> R
     Ok(lines)
 }
 
-pub(crate) fn answer(u: U<'_, '_>) -> Result<Lines> {
-    let mut lines = vec![(":status".to_owned(), b"200".to_vec())];
+fn response(u: U<'_, '_>) -> Result<Lines> {
+    let mut lines = vec![(b":status".to_vec(), b"200".to_vec())];
     let mut add = |name: &str, value: &str| lines.push((name.into(), value.into()));
     for _ in 0..u.int_in_range(0..=2)? {
         match u.int_in_range(0..=3)? {
