@@ -10,7 +10,7 @@ use crate::host::explain::Step;
 use crate::host::{Facts, Host, Verdict};
 use crate::istio::cluster::{Domains, Egress};
 use crate::istio::node::{Direction, Kind, Node, Workload};
-use crate::plan::{self, Arrivals, Decision, Metrics, Mode, Plan, Response};
+use crate::plan::{self, Arrivals, Metrics, Mode, Plan, Response};
 use crate::roles::{gateway, inbound, outbound, waypoint};
 use crate::track::TrackId;
 use crate::vocabulary::Family;
@@ -114,14 +114,14 @@ impl Filter {
         }
         let Ok(headers) = host.request_headers() else { return Verdict::Continue };
         let view = self.propagator.view(&headers);
-        let Some(decision) = self.decide(host, &view) else { return Verdict::Continue };
+        let Some(mut plan) = self.plan(host, &view) else { return Verdict::Continue };
         let Self { propagator, arrivals, mode, metrics, .. } = self;
-        let plan = Plan::new(host, &view, decision, propagator.names(), arrivals, *mode);
+        plan.settle(host, &view, propagator.names(), arrivals, *mode);
         plan::apply(host, &view, plan, arrivals, propagator, metrics, response)
     }
 
-    /// What the role that has the request decides; `None` where nothing has to be done.
-    fn decide(&self, facts: &mut impl Facts, view: &View<'_>) -> Option<Decision> {
+    /// The plan of the role that has the request; `None` where nothing has to be done.
+    fn plan(&self, facts: &mut impl Facts, view: &View<'_>) -> Option<Plan> {
         let Self { propagator, egress, .. } = self;
         match (self.node.kind, &self.decider) {
             (Kind::Gateway, Some(decider)) => {

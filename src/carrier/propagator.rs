@@ -7,7 +7,7 @@ use super::header;
 use super::memory::{Memory, Remembered, Renewal};
 use super::request_id::{Tag, Tagger, Uuid};
 use super::trace_id::{Correlate, Source};
-use super::view::{Found, Lines, View, Watched};
+use super::view::{Extracted, Found, Lines, View, Watched};
 use super::{Edit, baggage};
 use crate::host::explain::Step;
 use crate::host::header_map::HeaderMap;
@@ -66,13 +66,6 @@ pub struct Propagator {
     says_baseline: bool,
     /// The track that the pod lends to calls that say nothing.
     lends: Option<TrackId>,
-}
-
-/// What was extracted, and from where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extracted {
-    pub carrier: Carrier,
-    pub says: Carried,
 }
 
 /// What is done to a request's carriers.

@@ -1,9 +1,10 @@
 //! A view of a request: one look over its headers, for the lines that carriers live in.
 
-use super::propagator::Extracted;
 use super::request_id::Uuid;
 use super::trace_id::{Correlate, Ids, Source};
 use crate::host::header_map::{HeaderMap, Sieve};
+use crate::track::Carried;
+use crate::vocabulary::Carrier;
 use std::cell::OnceCell;
 
 /// The lines of one header.
@@ -46,6 +47,13 @@ impl<'a> Lines<'a> {
     pub fn is_conflicting(self) -> bool {
         matches!(self, Self::Many { equal: false, .. })
     }
+}
+
+/// What was extracted, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extracted {
+    pub carrier: Carrier,
+    pub says: Carried,
 }
 
 /// A request's headers, and where in them a track may be kept.

@@ -7,8 +7,7 @@ pub mod rules;
 pub mod share;
 pub mod token;
 
-use crate::carrier::propagator::Extracted;
-use crate::carrier::view::View;
+use crate::carrier::view::{Extracted, View};
 use crate::host::Facts;
 use crate::host::explain::Step;
 use crate::istio::cluster::{Egress, Leads};

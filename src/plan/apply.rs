@@ -1,13 +1,15 @@
 //! The one place that writes: a plan, once; and what a response gets.
 
+use super::arrivals::Arrivals;
+use super::intent::{Arrival, Plan, Rare, Source};
+use super::metrics::Metrics;
 use super::response::{self, Response};
-use super::{Arrivals, Metrics, Plan, Rare};
 use crate::carrier::Edit;
 use crate::carrier::propagator::{Change, Propagator, Treatment};
 use crate::carrier::view::View;
 use crate::host::explain::Step;
 use crate::host::{Host, Verdict};
-use crate::vocabulary::{Carrier, Event, Family};
+use crate::vocabulary::{Carrier, Event, Family, Outcome};
 
 /// Applies a plan. What its response gets is left in `response`.
 ///
@@ -22,17 +24,15 @@ pub(crate) fn apply(
     metrics: &Metrics,
     response: &mut Response,
 ) -> Verdict {
-    let Plan { follows, treatment, .. } = plan;
-    if let Some((decided, reason)) = plan.decided {
-        let family = if plan.is_dry { Family::DryDecisions } else { Family::Decisions };
-        metrics.decided(host, family, decided, reason);
-        response.at_edge = true;
-    }
-    if let Some((carried, carrier)) = plan.carried {
-        metrics.propagated(host, carried, carrier);
-    }
-    if let Some(outcome) = plan.arrived {
-        metrics.arrived(host, follows, outcome);
+    let Plan { treatment, stamps, .. } = plan;
+    match plan.source {
+        Source::Decided(reason) => {
+            let family = if plan.is_dry { Family::DryDecisions } else { Family::Decisions };
+            metrics.decided(host, family, plan.follows, reason);
+            response.at_edge = true;
+        }
+        Source::Carried(carrier) => metrics.propagated(host, plan.follows, carrier),
+        Source::Unsaid => {}
     }
     if treatment == Treatment::Strip && propagator.is_borne(view) {
         metrics.happened(host, Event::Stripped);
@@ -40,28 +40,31 @@ pub(crate) fn apply(
     if let Some(rare) = plan.effects.0 {
         apply_rare(host, *rare, propagator, metrics, response);
     }
-    if plan.is_refused {
-        let refusal = arrivals.refusal(propagator.names().label(follows));
-        if host.reply(421, &refusal).is_ok() {
-            return Verdict::Replied;
+    match plan.arrival {
+        Arrival::None | Arrival::Open => {}
+        Arrival::Counted(outcome) => metrics.arrived(host, stamps, outcome),
+        Arrival::Refused => {
+            metrics.arrived(host, stamps, Outcome::Crossed);
+            let refusal = arrivals.refusal(propagator.names().label(stamps));
+            if host.reply(421, &refusal).is_ok() {
+                return Verdict::Replied;
+            }
         }
     }
-    Carrier::each(|carrier| {
-        match propagator.change(host, view, carrier, treatment, follows) {
-            Change::None => {}
-            Change::Header(name, value) => edit(host, name.as_bytes(), value),
-            Change::NoRoom(name, value) => {
-                edit(host, name.as_bytes(), value);
-                metrics.happened(host, Event::BaggageFull);
-            }
-            Change::Remember(name) => {
-                let conflicts = propagator.remember(host, view, name);
-                (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
-            }
-            Change::Contradict => {
-                let conflicts = propagator.contradict(host, view);
-                (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
-            }
+    Carrier::each(|carrier| match propagator.change(host, view, carrier, treatment, stamps) {
+        Change::None => {}
+        Change::Header(name, value) => edit(host, name.as_bytes(), value),
+        Change::NoRoom(name, value) => {
+            edit(host, name.as_bytes(), value);
+            metrics.happened(host, Event::BaggageFull);
+        }
+        Change::Remember(name) => {
+            let conflicts = propagator.remember(host, view, name);
+            (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
+        }
+        Change::Contradict => {
+            let conflicts = propagator.contradict(host, view);
+            (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
         }
     });
     for header in propagator.aliases(view, treatment) {

@@ -10,7 +10,7 @@ use crate::decide::{Decided, Decider};
 use crate::host::Facts;
 use crate::host::explain::Step;
 use crate::istio::cluster::Egress;
-use crate::plan::{Decision, Source};
+use crate::plan::{Plan, Source};
 use crate::vocabulary::Role;
 
 pub(crate) fn decide(
@@ -19,14 +19,14 @@ pub(crate) fn decide(
     decider: &Decider,
     propagator: &Propagator,
     egress: &Egress,
-) -> Decision {
+) -> Plan {
     facts.explain(Step::Role(Role::Gateway));
     let carried = if decider.trusts { propagator.extract(facts, view) } else { None };
     let Decided { follows, reason, effects } = decider.decide(facts, view, carried, egress);
     // An egress gateway is a gateway too.
     if let Some(treatment) = leaving(facts, view, propagator, egress, follows) {
-        return Decision::treated(treatment, effects);
+        return Plan::only(treatment, effects);
     }
     let treatment = if decider.trusts { Treatment::HandOver } else { Treatment::Guard };
-    Decision { follows, source: Source::Decided(reason), treatment, arrives: false, effects }
+    Plan::new(follows, Source::Decided(reason), treatment, effects)
 }

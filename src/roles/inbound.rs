@@ -7,21 +7,16 @@ use crate::decide::{Decided, Decider};
 use crate::host::Facts;
 use crate::host::explain::Step;
 use crate::istio::cluster::Egress;
-use crate::plan::{Decision, Effects, Source};
+use crate::plan::{Effects, Plan, Source};
 use crate::track::Carried;
 use crate::vocabulary::Role;
 
 /// The sidecar carries on what was decided.
-pub(crate) fn carry(facts: &mut impl Facts, view: &View<'_>, propagator: &Propagator) -> Decision {
+pub(crate) fn carry(facts: &mut impl Facts, view: &View<'_>, propagator: &Propagator) -> Plan {
     facts.explain(Step::Role(Role::Inbound));
     let extracted = propagator.extract(facts, view);
-    Decision {
-        follows: extracted.map_or(Carried::Baseline, |extracted| extracted.says),
-        source: Source::Unsaid,
-        treatment: Treatment::HandOver,
-        arrives: true,
-        effects: Effects::default(),
-    }
+    let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
+    Plan::new(follows, Source::Unsaid, Treatment::HandOver, Effects::default()).arriving()
 }
 
 /// The sidecar decides. What another workload of the mesh says is believed: its certificate proves
@@ -32,12 +27,12 @@ pub(crate) fn decide(
     decider: &Decider,
     propagator: &Propagator,
     egress: &Egress,
-) -> Decision {
+) -> Plan {
     facts.explain(Step::Role(Role::InboundEdge));
     let is_believed = decider.trusts
         || matches!(facts.property(b"connection\0mtls"), Ok(Some(value)) if *value == [1]);
     let carried = if is_believed { propagator.extract(facts, view) } else { None };
     let Decided { follows, reason, effects } = decider.decide(facts, view, carried, egress);
     let treatment = if is_believed { Treatment::HandOver } else { Treatment::Guard };
-    Decision { follows, source: Source::Decided(reason), treatment, arrives: true, effects }
+    Plan::new(follows, Source::Decided(reason), treatment, effects).arriving()
 }

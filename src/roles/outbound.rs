@@ -7,7 +7,7 @@ use crate::carrier::view::View;
 use crate::host::Facts;
 use crate::host::explain::Step;
 use crate::istio::cluster::Egress;
-use crate::plan::{Decision, Effects, Source};
+use crate::plan::{Effects, Plan, Source};
 use crate::track::Carried;
 use crate::vocabulary::Role;
 
@@ -16,7 +16,7 @@ pub(crate) fn decide(
     view: &View<'_>,
     propagator: &Propagator,
     egress: &Egress,
-) -> Decision {
+) -> Plan {
     facts.explain(Step::Role(Role::Outbound));
     let Call { extracted, renewal } = propagator.extract_from_call(facts, view);
     let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
@@ -25,10 +25,10 @@ pub(crate) fn decide(
         effects.renew(renewal);
     }
     if let Some(treatment) = leaving(facts, view, propagator, egress, follows) {
-        return Decision::treated(treatment, effects);
+        return Plan::only(treatment, effects);
     }
     let counts = follows != Carried::Baseline || propagator.says_baseline();
     let carrier = extracted.map(|extracted| extracted.carrier);
     let source = if counts { Source::Carried(carrier) } else { Source::Unsaid };
-    Decision { follows, source, treatment: Treatment::Call, arrives: false, effects }
+    Plan::new(follows, source, Treatment::Call, effects)
 }

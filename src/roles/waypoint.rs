@@ -6,7 +6,7 @@ use crate::carrier::view::View;
 use crate::host::Facts;
 use crate::host::explain::Step;
 use crate::istio::cluster::Egress;
-use crate::plan::{Decision, Effects, Source};
+use crate::plan::{Effects, Plan, Source};
 use crate::track::Carried;
 use crate::vocabulary::Role;
 
@@ -15,16 +15,16 @@ pub(crate) fn decide(
     view: &View<'_>,
     propagator: &Propagator,
     egress: &Egress,
-) -> Decision {
+) -> Plan {
     facts.explain(Step::Role(Role::Waypoint));
     let extracted = propagator.extract(facts, view);
     let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
     let effects = Effects::default();
     if let Some(treatment) = leaving(facts, view, propagator, egress, follows) {
-        return Decision::treated(treatment, effects);
+        return Plan::only(treatment, effects);
     }
     let carrier = extracted.map(|extracted| extracted.carrier);
     let counts = follows != Carried::Baseline;
     let source = if counts { Source::Carried(carrier) } else { Source::Unsaid };
-    Decision { follows, source, treatment: Treatment::Pass, arrives: false, effects }
+    Plan::new(follows, source, Treatment::Pass, effects)
 }
