@@ -112,14 +112,6 @@ pub enum Change<'a> {
     Contradict,
 }
 
-/// What the carriers of a call say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    pub extracted: Option<Extracted>,
-    /// A hit in the memory, whose time is to be renewed.
-    pub renewal: Option<Renewal>,
-}
-
 impl Propagator {
     /// Makes the memory where this proxy needs one.
     pub fn new(
@@ -175,13 +167,15 @@ impl Propagator {
     }
 
     /// What a call follows: what its carriers say, else what is remembered of it, else what the
-    /// pod that makes it belongs to.
-    pub fn extract_from_call(&self, facts: &mut impl Facts, view: &View<'_>) -> Call {
-        let mut renewal = None;
-        let extracted = self
-            .extract(facts, view)
-            .or_else(|| self.first(facts, view, &mut renewal, |carrier| !is_in_request(carrier)));
-        Call { extracted, renewal }
+    /// pod that makes it belongs to. A hit in the memory is left in `renewal`.
+    pub fn extract_from_call(
+        &self,
+        facts: &mut impl Facts,
+        view: &View<'_>,
+        renewal: &mut Option<Renewal>,
+    ) -> Option<Extracted> {
+        self.extract(facts, view)
+            .or_else(|| self.first(facts, view, renewal, |carrier| !is_in_request(carrier)))
     }
 
     #[inline]
@@ -447,6 +441,7 @@ impl Propagator {
 
     /// Remembers the request's trace ids with this name; the number of those that were known under
     /// another one.
+    #[inline(never)]
     pub fn remember(&self, host: &mut impl Host, view: &View<'_>, name: &str) -> usize {
         let Some(memory) = &self.memory else { return 0 };
         let ids = view.trace_ids(&self.propagation.correlate).iter().take(REMEMBERED);
@@ -455,6 +450,7 @@ impl Propagator {
 
     /// What is remembered of the request's trace ids tells nothing any more; the number of those
     /// that told something.
+    #[inline(never)]
     pub fn contradict(&self, host: &mut impl Host, view: &View<'_>) -> usize {
         let Some(memory) = &self.memory else { return 0 };
         let ids = view.trace_ids(&self.propagation.correlate).iter();
@@ -462,6 +458,7 @@ impl Propagator {
     }
 
     /// Renews the time of the id that told what a call follows.
+    #[inline(never)]
     pub fn renew(&self, host: &mut impl Host, renewal: &Renewal) {
         if let Some(memory) = &self.memory {
             memory.renew(host, renewal);

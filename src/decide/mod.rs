@@ -122,6 +122,7 @@ impl Decider {
 
     /// The track in whose share the request's identity lies. A client that opens a page without an
     /// identity is given one, and the page is decided by it already.
+    #[inline(never)]
     fn share(
         &self,
         facts: &mut impl Facts,

@@ -34,6 +34,7 @@ pub(super) struct Preview {
 impl Tokens {
     /// What the request's preview says, link before cookie. The application never sees the
     /// parameter.
+    #[inline(never)]
     pub(super) fn visit(
         &self,
         facts: &mut impl Facts,

@@ -15,6 +15,7 @@ use crate::vocabulary::{Carrier, Event, Family, Outcome};
 ///
 /// Nothing is written that changes nothing: every write makes Envoy choose the route again. Where
 /// the proxy refuses, the request goes on as it is.
+#[inline(never)]
 pub(crate) fn apply(
     host: &mut impl Host,
     view: &View<'_>,

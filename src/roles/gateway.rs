@@ -13,6 +13,7 @@ use crate::istio::cluster::Egress;
 use crate::plan::{Plan, Source};
 use crate::vocabulary::Role;
 
+#[inline(never)]
 pub(crate) fn decide(
     facts: &mut impl Facts,
     view: &View<'_>,

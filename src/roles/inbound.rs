@@ -12,6 +12,7 @@ use crate::track::Carried;
 use crate::vocabulary::Role;
 
 /// The sidecar carries on what was decided.
+#[inline(never)]
 pub(crate) fn carry(facts: &mut impl Facts, view: &View<'_>, propagator: &Propagator) -> Plan {
     facts.explain(Step::Role(Role::Inbound));
     let extracted = propagator.extract(facts, view);
@@ -21,6 +22,7 @@ pub(crate) fn carry(facts: &mut impl Facts, view: &View<'_>, propagator: &Propag
 
 /// The sidecar decides. What another workload of the mesh says is believed: its certificate proves
 /// that it went through a proxy of the mesh.
+#[inline(never)]
 pub(crate) fn decide(
     facts: &mut impl Facts,
     view: &View<'_>,

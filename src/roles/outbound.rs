@@ -2,7 +2,7 @@
 //! pod itself.
 
 use super::leaving;
-use crate::carrier::propagator::{Call, Propagator, Treatment};
+use crate::carrier::propagator::{Propagator, Treatment};
 use crate::carrier::view::View;
 use crate::host::Facts;
 use crate::host::explain::Step;
@@ -11,6 +11,7 @@ use crate::plan::{Effects, Plan, Source};
 use crate::track::Carried;
 use crate::vocabulary::Role;
 
+#[inline(never)]
 pub(crate) fn decide(
     facts: &mut impl Facts,
     view: &View<'_>,
@@ -18,7 +19,8 @@ pub(crate) fn decide(
     egress: &Egress,
 ) -> Plan {
     facts.explain(Step::Role(Role::Outbound));
-    let Call { extracted, renewal } = propagator.extract_from_call(facts, view);
+    let mut renewal = None;
+    let extracted = propagator.extract_from_call(facts, view, &mut renewal);
     let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
     let mut effects = Effects::default();
     if let Some(renewal) = renewal {

@@ -10,6 +10,7 @@ use crate::plan::{Effects, Plan, Source};
 use crate::track::Carried;
 use crate::vocabulary::Role;
 
+#[inline(never)]
 pub(crate) fn decide(
     facts: &mut impl Facts,
     view: &View<'_>,
