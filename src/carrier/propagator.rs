@@ -162,6 +162,7 @@ impl Propagator {
     // === extract ===
 
     /// What the carriers in the request say, best first. They are asked once for a request.
+    #[inline(never)]
     pub fn extract(&self, facts: &mut impl Facts, view: &View<'_>) -> Option<Extracted> {
         *view.extracted.get_or_init(|| self.first(facts, view, &mut None, is_in_request))
     }

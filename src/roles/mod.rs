@@ -18,6 +18,7 @@ mod tests;
 
 /// What is done with a request that leaves the mesh: its track is removed, and nothing else. The
 /// route's cluster is read only if there is something to remove or to stamp.
+#[inline(never)]
 fn leaving(
     facts: &mut impl Facts,
     view: &View<'_>,
