@@ -46,22 +46,20 @@ pub(crate) fn apply(
             return Verdict::Replied;
         }
     }
-    Carrier::each(|carrier| {
-        match propagator.change(host, view, carrier, treatment, follows) {
-            Change::None => {}
-            Change::Header(name, value) => edit(host, name.as_bytes(), value),
-            Change::NoRoom(name, value) => {
-                edit(host, name.as_bytes(), value);
-                metrics.happened(host, Event::BaggageFull);
-            }
-            Change::Remember(name) => {
-                let conflicts = propagator.remember(host, view, name);
-                (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
-            }
-            Change::Contradict => {
-                let conflicts = propagator.contradict(host, view);
-                (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
-            }
+    Carrier::each(|carrier| match propagator.change(host, view, carrier, treatment, follows) {
+        Change::None => {}
+        Change::Header(name, value) => edit(host, name.as_bytes(), value),
+        Change::NoRoom(name, value) => {
+            edit(host, name.as_bytes(), value);
+            metrics.happened(host, Event::BaggageFull);
+        }
+        Change::Remember(name) => {
+            let conflicts = propagator.remember(host, view, name);
+            (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
+        }
+        Change::Contradict => {
+            let conflicts = propagator.contradict(host, view);
+            (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
         }
     });
     for header in propagator.aliases(view, treatment) {

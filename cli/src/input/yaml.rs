@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn names_are_texts() {
-        assert_eq!(json("{1: a, yes: b, 010: c}"), r#"[{"1":"a","8":"c","true":"b"}]"#);
+        assert_eq!(json("{1: a, yes: b, 010: c}"), r#"[{"1":"a","true":"b","8":"c"}]"#);
     }
 
     #[test]
@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(json("a: &a {b: 1}\nc: *a\n"), r#"[{"a":{"b":1},"c":{"b":1}}]"#);
         assert_eq!(
             json("a: &a {b: 1, c: 2}\nd:\n  <<: *a\n  c: 3\n"),
-            r#"[{"a":{"b":1,"c":2},"d":{"b":1,"c":3}}]"#
+            r#"[{"a":{"b":1,"c":2},"d":{"c":3,"b":1}}]"#
         );
     }
 
