@@ -154,6 +154,7 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Node::String(text.into()))
     }
 
+    #[inline(never)]
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
@@ -162,6 +163,7 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Node::List(list))
     }
 
+    #[inline(never)]
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Node, A::Error> {
         let mut object = BTreeMap::new();
         while let Some((name, value)) = fields.next_entry()? {
