@@ -47,14 +47,15 @@ pub(crate) fn foreign(file: &File, object: &str) -> String {
 
 pub(crate) fn not_yaml(file: &File) -> Option<Diagnostic<'_>> {
     let error = file.documents.as_ref().err()?;
+    let (code, format) = if file.is_json() { ("json", "JSON") } else { ("yaml", "YAML") };
     Some(Diagnostic {
         is_error: true,
-        code: "yaml",
+        code,
         file,
         span: error.span.clone(),
         path: String::new(),
         value: None,
-        message: format!("not valid YAML: {}", error.message),
+        message: format!("not valid {format}: {}", error.message),
         hint: None,
     })
 }

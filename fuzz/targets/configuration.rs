@@ -83,9 +83,9 @@ fn fits(value: &Value, schema: &Value) -> bool {
             let required = schema["required"].as_array().into_iter().flatten();
             let mut required = required.filter_map(Value::as_str);
             required.all(|name| object.contains_key(name))
-                && object.iter().all(|(name, value)| {
-                    field(name).is_some_and(|schema| fits(value, schema))
-                })
+                && object
+                    .iter()
+                    .all(|(name, value)| field(name).is_some_and(|schema| fits(value, schema)))
         }
         Some("array") => value
             .as_array()

@@ -1,7 +1,7 @@
 //! From the fields as they are written to the configuration that the filter works with, and what
 //! has to hold between them.
 
-use super::error::{Error, Step};
+use super::error::{Error, Step, json_path};
 use super::fields::{self, PluginConfig};
 use super::json::Node;
 use super::values::{
@@ -13,7 +13,7 @@ use crate::carrier::propagator::Propagation;
 use crate::carrier::request_id::{Key, Tagger};
 use crate::carrier::trace_id::Correlate;
 use crate::decide::identity::Identity;
-use crate::decide::rules::{Rule, Rules};
+use crate::decide::rules::{Rule, Rules, Subject};
 use crate::decide::share::{Share, Shares, WHOLE};
 use crate::decide::token::{PreviewConfig, PreviewKeys};
 use crate::istio::cluster::Domains;
@@ -23,12 +23,28 @@ use std::collections::BTreeSet;
 
 const TRACKS: Step<'_> = Step::Field("tracks");
 
+// What a proxy can take: it does its work for each of these on the thread that all requests wait for.
+const MOST_BYTES: usize = 4 << 20;
+const MOST_TRACKS: usize = 1024;
+const MOST_RULES: usize = 65_536;
+/// Cookies, headers and query parameters that rules look at.
+const MOST_SUBJECTS: usize = 4096;
+
+#[cold]
+fn too_many(path: &[Step<'_>], found: String, most: usize) -> Error {
+    Error { path: json_path(path), found, allowed: format!("at most {most} are allowed") }
+}
+
 #[cold]
 pub(super) fn parse(json: &[u8]) -> Result<Config, Error> {
+    if json.len() > MOST_BYTES {
+        return Err(too_many(&[], format!("{} bytes", json.len()), MOST_BYTES));
+    }
     let document = Node::parse(json).map_err(|error| {
         let expected = "an object with the field tracks is expected";
         let (found, allowed) = match json {
             [] => ("nothing", expected.to_owned()),
+            _ if error.is_data() => ("not valid JSON", error.to_string()),
             _ => ("not valid JSON", format!("{expected} ({error})")),
         };
         Error { path: String::new(), found: found.to_owned(), allowed }
@@ -93,6 +109,9 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
     if written.is_empty() {
         return Err(document.error(&[TRACKS], "at least one track is required"));
     }
+    if written.len() > MOST_TRACKS {
+        return Err(too_many(&[TRACKS], format!("{} tracks", written.len()), MOST_TRACKS));
+    }
     let mut names = Vec::new();
     let mut known = BTreeSet::new();
     let mut workloads = Vec::new();
@@ -100,16 +119,16 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
     let mut shares = Vec::new();
     let mut dry = Vec::new();
     let mut whole = 0;
-    for (index, track) in written.into_iter().enumerate() {
-        let error = |field, message| {
-            Err(document.error(&[TRACKS, Step::Item(index), Step::Field(field)], message))
-        };
-        let Ok(id) = u16::try_from(index).map(TrackId) else {
-            return error("name", "there are too many tracks");
-        };
+    for (id, track) in (0..).map(TrackId).zip(written) {
+        let field = |field| [TRACKS, Step::Item(id.0.into()), Step::Field(field)];
         let TrackName(name) = track.name;
         if !known.insert(name.clone()) {
-            return error("name", "another track has this name already");
+            let message = "another track has this name already";
+            return Err(document.error(&field("name"), message));
+        }
+        let count = rules.len() + track.rules.len();
+        if count > MOST_RULES {
+            return Err(too_many(&field("match"), format!("{count} rules"), MOST_RULES));
         }
         for (index, fields::Rule(conditions)) in track.rules.into_iter().enumerate() {
             rules.push(Rule { track: id, index, conditions });
@@ -118,14 +137,40 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
         if let Some(share) = track.share.map(Share::from) {
             whole += share.largest();
             if whole > WHOLE {
-                return error("share", "the shares of all tracks together exceed 100 percent");
+                let message = "the shares of all tracks together exceed 100 percent";
+                return Err(document.error(&field("share"), message));
             }
             shares.push((id, share));
         }
         dry.push(track.dry_run);
         names.push(name);
     }
+    check_subjects(&rules)?;
     Ok(Tracks { names: Names::new(names), workloads, rules, shares, dry })
+}
+
+#[cold]
+fn check_subjects(rules: &[Rule]) -> Result<(), Error> {
+    let mut subjects = BTreeSet::new();
+    for rule in rules {
+        subjects.extend(rule.conditions.iter().filter_map(|condition| match &condition.subject {
+            Subject::Cookie(name) => Some((0, name)),
+            Subject::Header(name) => Some((1, name)),
+            Subject::QueryParam(name) => Some((2, name)),
+            Subject::Uri | Subject::Method | Subject::Authority => None,
+        }));
+        if subjects.len() > MOST_SUBJECTS {
+            let path = [
+                TRACKS,
+                Step::Item(rule.track.0.into()),
+                Step::Field("match"),
+                Step::Item(rule.index),
+            ];
+            let found = format!("{} different cookies, headers and parameters", subjects.len());
+            return Err(too_many(&path, found, MOST_SUBJECTS));
+        }
+    }
+    Ok(())
 }
 
 #[cold]

@@ -42,6 +42,12 @@ impl Step<'_> {
     }
 }
 
+/// The JSON path of these steps from the root.
+#[cold]
+pub(super) fn json_path(steps: &[Step<'_>]) -> String {
+    steps.iter().rfold(String::new(), |rest, step| step.before(&rest))
+}
+
 /// The JSON path of a field of the object at `parent`.
 pub fn field_path(parent: &str, name: &str) -> String {
     match (parent, is_plain(name)) {

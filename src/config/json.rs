@@ -6,7 +6,7 @@
 //! (`#[inline(never)]`): a proxy compiles a function in memory that grows with it, and keeps what
 //! that took.
 
-use super::error::{Error, SHOWN, Step, shown};
+use super::error::{Error, SHOWN, Step, json_path, shown};
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess,
@@ -30,8 +30,9 @@ pub(super) enum Node {
 }
 
 impl Node {
+    /// RFC 8259 section 8.1: a byte order mark may be passed over.
     pub(super) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
+        serde_json::from_slice(json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json))
     }
 
     /// Reads the whole document.
@@ -49,7 +50,7 @@ impl Node {
             _ => None,
         });
         Error {
-            path: path.iter().rfold(String::new(), |rest, step| step.before(&rest)),
+            path: json_path(path),
             found: node.map(Self::shown).unwrap_or_default(),
             allowed: allowed.into(),
         }
@@ -166,8 +167,12 @@ impl<'de> Visitor<'de> for AnyValue {
     #[inline(never)]
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Node, A::Error> {
         let mut object = BTreeMap::new();
-        while let Some((name, value)) = fields.next_entry()? {
-            object.insert(name, value);
+        while let Some(name) = fields.next_key::<Box<str>>()? {
+            if object.contains_key(&name) {
+                let message = format!("the field {:?} stands here a second time", shown(&name));
+                return Err(de::Error::custom(message));
+            }
+            object.insert(name, fields.next_value()?);
         }
         Ok(Node::Object(object))
     }
