@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A helper of tests may fail as a test does.
 
 use release_track::carrier::request_id::{Tag, Uuid};
-use release_track::config::Config;
-use release_track::config::schema::{CONFIG, Field, Shape, TEST};
+use release_track::config::{Config, schema};
 use release_track::track::Carried;
+use serde_json::Value;
 use siphasher::sip::SipHasher24;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -31,15 +31,17 @@ fn section<'a>(text: &'a str, name: &str) -> &'a str {
 
 #[test]
 fn the_readme_lists_every_field() {
+    let schema = schema::document();
     let mut table =
         String::from("| field | type | default | meaning |\n| --- | --- | --- | --- |\n");
-    rows(&mut table, "", CONFIG);
-    table.push_str(
-        "\nA string match is one of these, or `{}`: the cookie, header or parameter is there.\n\n",
-    );
+    rows(&mut table, "", &schema, false);
+    let cookies = &schema["properties"]["tracks"]["items"]["properties"]["match"]["items"]["properties"]
+        ["cookies"];
+    let string_match = &cookies["additionalProperties"];
+    writeln!(table, "\n{}\n", string_match["description"].as_str().unwrap()).unwrap();
     table.push_str("| field | type | meaning |\n| --- | --- | --- |\n");
-    for Field { name, shape, meaning, .. } in TEST {
-        writeln!(table, "| `{name}` | {} | {} |", kind(shape), cell(meaning)).unwrap();
+    for (name, field) in fields(string_match) {
+        writeln!(table, "| `{name}` | {} | {} |", kind(field), meaning(field)).unwrap();
     }
 
     let readme = read("README.md");
@@ -53,51 +55,90 @@ fn the_readme_lists_every_field() {
     }
 }
 
-fn rows(table: &mut String, path: &str, fields: &[Field]) {
-    for Field { name, shape, default, meaning } in fields {
-        let name = format!("{path}{name}");
-        let default = match default {
-            None => "required".into(),
-            Some("") => "-".into(),
-            Some(default) => format!("`{default}`"),
+/// A row for each field of an object, and of what is in it. `is_choice`: there may be another
+/// object in its place.
+fn rows(table: &mut String, path: &str, schema: &Value, is_choice: bool) {
+    if schema["title"] == "string match" {
+        return;
+    }
+    for (name, field) in fields(schema) {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let default = match field.get("default") {
+            Some(default) => format!("`{}`", flow(default)),
+            None if is_required(schema, name) && !is_choice => "required".to_owned(),
+            None => "-".to_owned(),
         };
-        writeln!(table, "| `{name}` | {} | {default} | {} |", kind(shape), cell(meaning)).unwrap();
-        inner(table, &name, shape);
+        writeln!(table, "| `{path}` | {} | {default} | {} |", kind(field), meaning(field)).unwrap();
+        inner(table, &path, field);
     }
 }
 
 /// The fields of what may stand in a field.
-fn inner(table: &mut String, path: &str, shape: &Shape) {
-    match shape {
-        Shape::Object(_) if is_string_match(shape) => {}
-        Shape::Object(fields) => rows(table, &format!("{path}."), fields),
-        Shape::List(of) => inner(table, &format!("{path}[]"), of),
-        Shape::Either(shapes) => shapes.iter().for_each(|shape| inner(table, path, shape)),
-        _ => {}
+fn inner(table: &mut String, path: &str, schema: &Value) {
+    rows(table, path, schema, false);
+    if let Some(items) = schema.get("items") {
+        inner(table, &format!("{path}[]"), items);
+    }
+    let objects = choices(schema).iter().filter(|choice| fields(choice).count() > 0);
+    let is_choice = objects.clone().count() > 1;
+    objects.for_each(|object| rows(table, path, object, is_choice));
+}
+
+fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema["properties"].as_object().into_iter().flatten()
+}
+
+fn choices(schema: &Value) -> &[Value] {
+    schema["oneOf"].as_array().or(schema["anyOf"].as_array()).map_or(&[], Vec::as_slice)
+}
+
+fn is_required(schema: &Value, field: &str) -> bool {
+    schema["required"].as_array().is_some_and(|fields| fields.iter().any(|name| name == field))
+}
+
+fn meaning(schema: &Value) -> String {
+    schema["description"].as_str().unwrap().replace('|', "\\|")
+}
+
+fn kind(schema: &Value) -> String {
+    let number = |name: &str| schema[name].as_u64().unwrap();
+    match (schema["type"].as_str(), schema.get("const"), choices(schema)) {
+        (_, Some(name), _) => flow(name),
+        (_, _, choices @ [_, ..]) => {
+            let mut kinds: Vec<_> = choices.iter().map(kind).collect();
+            kinds.dedup();
+            let are_names = choices.iter().all(|choice| choice.get("const").is_some());
+            kinds.join(if are_names { " or " } else { ", or " })
+        }
+        (Some("object"), ..) if schema["title"] == "string match" => "string match".to_owned(),
+        (Some("object"), ..) => match &schema["additionalProperties"] {
+            Value::Object(_) => format!("map to {}", kind(&schema["additionalProperties"])),
+            _ => "object".to_owned(),
+        },
+        (Some("array"), ..) => format!("list of {}", kind(&schema["items"])),
+        (Some("integer"), ..) => format!("{} to {}", number("minimum"), number("maximum")),
+        (Some("number"), ..) if (number("minimum"), number("maximum")) == (0, 100) => {
+            "percent".to_owned()
+        }
+        (Some("boolean"), ..) => "true or false".to_owned(),
+        (Some("string"), ..) => "string".to_owned(),
+        _ => panic!("{schema}"),
     }
 }
 
-fn is_string_match(shape: &Shape) -> bool {
-    matches!(shape, Shape::Object(fields) if fields.iter().map(|f| f.name).eq(TEST.iter().map(|f| f.name)))
-}
-
-fn kind(shape: &Shape) -> String {
-    match shape {
-        Shape::Object(_) if is_string_match(shape) => "string match".into(),
-        Shape::Object(_) => "object".into(),
-        Shape::List(of) => format!("list of {}", kind(of)),
-        Shape::Map { values, .. } => format!("map to {}", kind(values)),
-        Shape::Text(_) => "text".into(),
-        Shape::OneOf(texts) => texts.join(" or "),
-        Shape::Bool => "true or false".into(),
-        Shape::Percent => "percent".into(),
-        Shape::Integer(from, to) => format!("{from} to {to}"),
-        Shape::Either(shapes) => shapes.iter().map(kind).collect::<Vec<_>>().join(", or "),
+/// As YAML in one line.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name}: {}", flow(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
     }
-}
-
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
 }
 
 // === The worked example ===

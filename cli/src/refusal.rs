@@ -47,14 +47,15 @@ pub(crate) fn foreign(file: &File, object: &str) -> String {
 
 pub(crate) fn not_yaml(file: &File) -> Option<Diagnostic<'_>> {
     let error = file.documents.as_ref().err()?;
+    let (code, format) = if file.is_json() { ("json", "JSON") } else { ("yaml", "YAML") };
     Some(Diagnostic {
         is_error: true,
-        code: "yaml",
+        code,
         file,
         span: error.span.clone(),
         path: String::new(),
         value: None,
-        message: format!("not valid YAML: {}", error.message),
+        message: format!("not valid {format}: {}", error.message),
         hint: None,
     })
 }
@@ -64,9 +65,9 @@ pub(crate) fn refused<'a>(source: &'a Configuration<'a>, error: &Error) -> Diagn
     let place = place::find(source.node, &error.path);
     let written = source.file.text.get(place.node.span.clone()).unwrap_or_default();
     let hint = match (place.unknown, place.field) {
-        (Some((name, fields)), _) => fields
-            .iter()
-            .map(|field| (strsim::jaro_winkler(name, field.name), field.name))
+        (Some((name, known)), _) => known
+            .into_iter()
+            .map(|known| (strsim::jaro_winkler(name, known), known))
             .filter(|(likeness, _)| *likeness > 0.8)
             .max_by(|one, other| one.0.total_cmp(&other.0))
             .map(|(_, name)| format!("did you mean {name}?")),
@@ -74,7 +75,7 @@ pub(crate) fn refused<'a>(source: &'a Configuration<'a>, error: &Error) -> Diagn
             let kind = place.node.kind();
             Some(format!("YAML takes {written} for {kind}: write '{written}'"))
         }
-        (None, Some(field)) => Some(format!("{}: {}", field.name, field.meaning)),
+        (None, Some((name, meaning))) => Some(format!("{name}: {meaning}")),
         (None, None) => None,
     };
     Diagnostic {

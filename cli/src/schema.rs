@@ -1,11 +1,10 @@
-//! `schema`: a JSON Schema of the configuration, made of the tables that the parser itself reads.
+//! `schema`: a JSON Schema of the configuration, made of the types that the filter reads it into.
 
 use crate::failure::Failure;
-use crate::input::yaml;
 use crate::output::{say, to_json};
 use clap::Args;
-use release_track::config::schema::{CONFIG, Field, Shape, TEST};
-use serde_json::{Map, Value, json};
+use release_track::config::schema;
+use serde_json::{Value, json};
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -59,74 +58,6 @@ fn document() -> Value {
                 },
             },
         },
-        "definitions": {
-            "configuration": object(CONFIG),
-            "stringMatch": object(TEST),
-        },
+        "definitions": {"configuration": schema::document()},
     })
-}
-
-fn object(fields: &[Field]) -> Value {
-    let properties: Map<_, _> =
-        fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
-    let required: Vec<_> =
-        fields.iter().filter(|field| field.default.is_none()).map(|field| field.name).collect();
-    let mut object = json!({
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": false,
-    });
-    if !required.is_empty() {
-        object["required"] = json!(required);
-    }
-    if is_string_match(fields) {
-        object["maxProperties"] = json!(1);
-    }
-    object
-}
-
-fn property(field: &Field) -> Value {
-    let mut property = match shape(field.shape) {
-        // Beside a $ref nothing else counts.
-        reference if reference.get("$ref").is_some() => json!({"allOf": [reference]}),
-        shape => shape,
-    };
-    property["description"] = json!(field.meaning);
-    if let Some(default) = field.default.filter(|default| !default.is_empty()) {
-        let documents = yaml::documents(default).expect("a default is YAML");
-        property["default"] = documents.first().map_or(Value::Null, yaml::Node::to_json);
-    }
-    property
-}
-
-fn shape(of: &Shape) -> Value {
-    match of {
-        Shape::Object(fields) if is_string_match(fields) => {
-            json!({"$ref": "#/definitions/stringMatch"})
-        }
-        Shape::Object(fields) => object(fields),
-        Shape::List(items) => json!({"type": "array", "items": shape(items)}),
-        Shape::Map { keys: "", values } => {
-            json!({"type": "object", "additionalProperties": shape(values)})
-        }
-        Shape::Map { keys, values } => json!({
-            "type": "object",
-            "propertyNames": {"pattern": keys},
-            "additionalProperties": shape(values),
-        }),
-        Shape::Text("") => json!({"type": "string"}),
-        Shape::Text(pattern) => json!({"type": "string", "pattern": pattern}),
-        Shape::OneOf(texts) => json!({"enum": texts}),
-        Shape::Bool => json!({"type": "boolean"}),
-        Shape::Integer(from, to) => json!({"type": "integer", "minimum": from, "maximum": to}),
-        // Validators disagree about multiples of 0.01, which no double is.
-        Shape::Percent => json!({"type": "number", "minimum": 0, "maximum": 100}),
-        Shape::Either(shapes) => {
-            json!({"anyOf": shapes.iter().map(shape).collect::<Vec<_>>()})
-        }
-    }
-}
-
-fn is_string_match(fields: &[Field]) -> bool {
-    fields.iter().map(|field| field.name).eq(TEST.iter().map(|field| field.name))
 }

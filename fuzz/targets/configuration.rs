@@ -2,13 +2,15 @@
 //! Text that may be a configuration.
 
 use libfuzzer_sys::fuzz_target;
-use release_track::config::schema::{CONFIG, Field, Shape};
-use release_track::config::{Config, Isolation};
+use release_track::config::{Config, Isolation, schema};
 use release_track::exchange::{Lines, Request, exchange};
 use release_track::filter::Filter;
 use release_track::host::fake::FakeHost;
 use release_track::track::RESERVED;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::sync::LazyLock;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema::document);
 
 /// More buckets than this take too long to make.
 const MOST_SLOTS: u32 = 64;
@@ -24,7 +26,7 @@ fuzz_target!(|json: &[u8]| {
         }
     };
     let value: Value = serde_json::from_slice(json).expect("it was accepted");
-    assert!(object_fits(&value, CONFIG), "the tables know nothing of {value}");
+    assert!(fits(&value, &SCHEMA), "the schema knows nothing of {value}");
     let names: Vec<_> = config.names.iter().map(|(_, name)| name.as_str()).collect();
     assert!(!names.is_empty() && !names.iter().any(|name| RESERVED.contains(name)));
     assert!((1..names.len()).all(|n| !names[..n].contains(&names[n])), "{names:?}");
@@ -62,34 +64,37 @@ fn runs(json: &[u8]) {
     }
 }
 
-fn object_fits(value: &Value, fields: &[Field]) -> bool {
-    let Some(object) = value.as_object() else { return false };
-    let fits = |(name, value): (&String, &Value)| {
-        fields.iter().any(|field| field.name == name && shape_fits(value, field.shape))
-    };
-    let required = |field: &&Field| field.default.is_none();
-    object.iter().all(fits) && fields.iter().filter(required).all(|f| object.contains_key(f.name))
-}
-
-fn shape_fits(value: &Value, shape: &Shape) -> bool {
-    match shape {
-        Shape::Object(fields) => object_fits(value, fields),
-        Shape::List(items) => {
-            value.as_array().is_some_and(|list| list.iter().all(|item| shape_fits(item, items)))
+/// Whether the schema allows a value: of strings, any that is not one of several names.
+fn fits(value: &Value, schema: &Value) -> bool {
+    if let Some(choices) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
+        return choices.iter().any(|schema| fits(value, schema));
+    }
+    if let Some(constant) = schema.get("const") {
+        return value == constant;
+    }
+    let bounds = || Some(schema["minimum"].as_f64()?..=schema["maximum"].as_f64()?);
+    match schema["type"].as_str() {
+        Some("object") => {
+            let Some(object) = value.as_object() else { return false };
+            let field = |name: &str| match schema["properties"].get(name) {
+                Some(schema) => Some(schema),
+                None => Some(&schema["additionalProperties"]).filter(|schema| schema.is_object()),
+            };
+            let required = schema["required"].as_array().into_iter().flatten();
+            let mut required = required.filter_map(Value::as_str);
+            required.all(|name| object.contains_key(name))
+                && object
+                    .iter()
+                    .all(|(name, value)| field(name).is_some_and(|schema| fits(value, schema)))
         }
-        Shape::Map { values, .. } => {
-            let fits = |map: &Map<String, Value>| map.values().all(|v| shape_fits(v, values));
-            value.as_object().is_some_and(fits)
+        Some("array") => value
+            .as_array()
+            .is_some_and(|items| items.iter().all(|item| fits(item, &schema["items"]))),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer" | "number") => {
+            value.as_f64().zip(bounds()).is_some_and(|(number, bounds)| bounds.contains(&number))
         }
-        Shape::Text(_) => value.is_string(),
-        Shape::OneOf(texts) => value
-            .as_str()
-            .is_some_and(|text| texts.iter().any(|known| known.eq_ignore_ascii_case(text))),
-        Shape::Bool => value.is_boolean(),
-        Shape::Integer(from, to) => {
-            value.as_f64().is_some_and(|n| (f64::from(*from)..=f64::from(*to)).contains(&n))
-        }
-        Shape::Percent => value.as_f64().is_some_and(|n| (0.0..=100.0).contains(&n)),
-        Shape::Either(shapes) => shapes.iter().any(|shape| shape_fits(value, shape)),
+        _ => false,
     }
 }

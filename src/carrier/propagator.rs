@@ -14,6 +14,7 @@ use crate::host::header_map::HeaderMap;
 use crate::host::{Facts, Host};
 use crate::track::{BASELINE, Carried, Names, TrackId};
 use crate::vocabulary::Carrier;
+use serde::Deserialize;
 
 const BAGGAGE: &str = "baggage";
 const REQUEST_ID: &str = "x-request-id";
@@ -37,10 +38,14 @@ pub struct Propagation {
 }
 
 /// What an outbound request follows when no carrier says anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "camelCase", expecting = "workload or baseline")]
 pub enum Orphans {
     /// The track that the calling pod belongs to.
+    #[default]
     Workload,
+    /// No track.
     Baseline,
 }
 

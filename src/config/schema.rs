@@ -1,298 +1,192 @@
-//! The form of `pluginConfig`, as data: which fields there are, what may stand in them, and what
-//! they mean. The parser refuses what is not in these tables, and the documentation is made from
-//! them.
+//! The JSON Schema of `pluginConfig`, made of the types that it is read into.
 
-/// What may stand in a place of the configuration.
-#[derive(Debug)]
-pub enum Shape {
-    Object(&'static [Field]),
-    List(&'static Shape),
-    /// Any keys, of this form.
-    Map {
-        keys: &'static str,
-        values: &'static Shape,
-    },
-    /// Text, with a regular expression for it, or an empty one.
-    Text(&'static str),
-    /// One of these texts.
-    OneOf(&'static [&'static str]),
-    Bool,
-    /// A whole number from .. to.
-    Integer(u32, u32),
-    /// A percentage, in steps of 0.01.
-    Percent,
-    /// One of several forms.
-    Either(&'static [Shape]),
+use super::fields::{
+    Identity, IdentityFields, Map, PluginConfig, Rule, RuleFields, StringMatch, StringMatchFields,
+    Workloads,
+};
+use super::values::{AppName, Correlated, Duration, Text};
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::{Map as Object, Value};
+use std::borrow::Cow;
+
+/// The schema, in draft 7, which editors know best. Nothing in it is a reference. Fields are in the
+/// order in which they are declared; a description is what the field means.
+///
+/// ```
+/// let schema = release_track::config::schema::document();
+/// let header = &schema["properties"]["header"];
+/// assert_eq!(header["default"], "x-release-track");
+/// ```
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let settings = settings
+        .with_transform(RecursiveTransform(plain))
+        .with_transform(RecursiveTransform(describe_fields));
+    let mut schema = settings.into_generator().into_root_schema_for::<PluginConfig>();
+    schema.remove("title");
+    schema.to_value()
 }
 
-/// One field of an object.
-#[derive(Debug)]
-pub struct Field {
-    pub name: &'static str,
-    pub shape: &'static Shape,
-    /// As YAML; `None`: the field is required. `Some("")`: absent by default.
-    pub default: Option<&'static str>,
-    pub meaning: &'static str,
+/// `null` stands nowhere, not even for a field that may be absent; lines are for a person to break.
+fn plain(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(Value::String(description)) = object.get_mut("description") {
+        *description = description.replace('\n', " ");
+    }
+    object.retain(|name, value| !(name == "default" && value.is_null()));
+    let is_null = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "null");
+    match object.get_mut("type") {
+        Some(Value::Array(types)) => {
+            types.retain(|kind| kind != "null");
+            if let [kind] = &**types {
+                let kind = kind.clone();
+                object.insert("type".to_owned(), kind);
+            }
+        }
+        _ => match object.shift_remove("anyOf") {
+            Some(Value::Array(schemas)) if schemas.iter().any(is_null) => {
+                let others = schemas.into_iter().filter(|schema| !is_null(schema));
+                for (name, value) in others.filter_map(into_object).flatten() {
+                    object.entry(name).or_insert(value);
+                }
+            }
+            Some(schemas) => {
+                object.insert("anyOf".to_owned(), schemas);
+            }
+            None => {}
+        },
+    }
 }
 
-const fn field(
-    name: &'static str,
-    shape: &'static Shape,
-    default: Option<&'static str>,
-    meaning: &'static str,
-) -> Field {
-    Field { name, shape, default, meaning }
+/// serde's enums: what is said of a variant is said of its field.
+fn describe_fields(schema: &mut Schema) {
+    let Some(Value::Array(variants)) = schema.get_mut("oneOf") else { return };
+    for variant in variants.iter_mut().filter_map(Value::as_object_mut) {
+        let Some(description) = variant.get("description").cloned() else { continue };
+        let fields = variant.get_mut("properties").and_then(Value::as_object_mut);
+        let Some(fields) = fields.filter(|fields| fields.len() == 1) else { continue };
+        for field in fields.values_mut().filter_map(Value::as_object_mut) {
+            field.insert("description".to_owned(), description.clone());
+        }
+        variant.shift_remove("description");
+    }
 }
 
-const ANY_TEXT: Shape = Shape::Text("");
-const TEXTS: Shape = Shape::List(&ANY_TEXT);
+fn into_object(schema: Value) -> Option<Object<String, Value>> {
+    match schema {
+        Value::Object(object) => Some(object),
+        _ => None,
+    }
+}
 
-/// The whole of `pluginConfig`.
-pub const CONFIG: &[Field] = &[
-    field(
-        "tracks",
-        &Shape::List(&Shape::Object(TRACK)),
-        None,
-        "the tracks; the first one whose rule a request satisfies is the request's",
-    ),
-    field(
-        "header",
-        &Shape::Text("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
-        Some("x-release-track"),
-        "the request header that carries the track",
-    ),
-    field(
-        "edge",
-        &Shape::List(&EDGE),
-        Some("[gateway]"),
-        "who decides: gateways, and the inbound side of these apps' sidecars",
-    ),
-    field(
-        "labels",
-        &Shape::Object(LABELS),
-        Some("{app: app, version: version}"),
-        "which pod labels name a workload",
-    ),
-    field(
-        "trustIncoming",
-        &Shape::Bool,
-        Some("false"),
-        "believe the carriers that a request brings to the edge",
-    ),
-    field("propagation", &Shape::Object(PROPAGATION), Some("{}"), "how a track is carried on"),
-    field(
-        "identity",
-        &Shape::Object(IDENTITY),
-        Some("{cookie: release-track-id}"),
-        "what shares hash; a missing cookie is set on page navigations",
-    ),
-    field(
-        "preview",
-        &Shape::Object(PREVIEW),
-        Some(""),
-        "signed links for testers without an account; absent: none are read",
-    ),
-    field(
-        "vary",
-        &Shape::Bool,
-        Some("false"),
-        "add what the rules read to the Vary of every answer at the edge",
-    ),
-    field(
-        "expose",
-        &Shape::Bool,
-        Some("false"),
-        "tracked answers carry the header, as TRACK; reason=REASON",
-    ),
-    field(
-        "isolation",
-        &Shape::OneOf(&["observe", "enforce"]),
-        Some("observe"),
-        "what happens to a request that crosses: observe counts it, enforce also answers 421",
-    ),
-    field("egress", &Shape::Object(EGRESS), Some("{}"), "what leaves the mesh"),
-    field("dryRun", &Shape::Bool, Some("false"), "decide and count, but stamp nothing"),
-];
+/// A type that is read by way of another has that one's schema.
+macro_rules! same_as {
+    ($($name:ty: $other:ty),+) => {$(
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
 
-/// One entry of `tracks`.
-pub const TRACK: &[Field] = &[
-    field(
-        "name",
-        &Shape::Text("^[A-Za-z0-9._-]{1,63}$"),
-        None,
-        "the value of the header; not off, baseline, none or other",
-    ),
-    field(
-        "match",
-        &Shape::List(&Shape::Object(RULE)),
-        Some("[]"),
-        "rules, of which one must hold; without any, the track is carried but never decided",
-    ),
-    field(
-        "share",
-        &Shape::Object(SHARE),
-        Some(""),
-        "a sticky part of everybody whom no rule decides",
-    ),
-    field(
-        "workloads",
-        &WORKLOADS,
-        Some("{}"),
-        "the pods that belong to the track: app (or namespace/app) to version label; a list means the track's own name as version",
-    ),
-    field(
-        "dryRun",
-        &Shape::Bool,
-        Some("false"),
-        "count who would follow this track, and go on to the next",
-    ),
-];
+            fn schema_name() -> Cow<'static, str> {
+                <$other>::schema_name()
+            }
 
-/// `share`: one of these. All tracks together have at most 100 %.
-pub const SHARE: &[Field] = &[
-    field("percent", &Shape::Percent, Some(""), "how large it is, in steps of 0.01"),
-    field("ramp", &Shape::Object(RAMP), Some(""), "it moves with the clock"),
-];
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                <$other>::json_schema(generator)
+            }
+        }
+    )+};
+}
 
-/// `share.ramp`
-pub const RAMP: &[Field] = &[
-    field("from", &Shape::Percent, None, "the share before and at the start"),
-    field("to", &Shape::Percent, None, "the share at the end and after it"),
-    field(
-        "start",
-        &Shape::Text(RFC_3339),
-        None,
-        "when it begins to move (RFC 3339, 2026-11-24T09:00:00Z)",
-    ),
-    field("over", &DURATION, None, "how long it moves"),
-];
+same_as!(Rule: RuleFields, StringMatch: StringMatchFields, Identity: IdentityFields);
 
-const RFC_3339: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
-const DURATION: Shape = Shape::Text("^[0-9]+(ms|s|m|h|d)$");
+impl<K, V: JsonSchema> JsonSchema for Map<K, V> {
+    fn inline_schema() -> bool {
+        true
+    }
 
-/// One entry of `match`: all of it must hold.
-pub const RULE: &[Field] = &[
-    field(
-        "cookies",
-        &MATCHES,
-        Some(""),
-        "by name: some cookie of that name, on any Cookie line, satisfies it",
-    ),
-    field("withoutCookies", &MATCHES, Some(""), "by name: no cookie of that name satisfies it"),
-    field("headers", &MATCHES, Some(""), "by name: some line of that header satisfies it"),
-    field("withoutHeaders", &MATCHES, Some(""), "by name: no line of that header satisfies it"),
-    field("uri", &STRING_MATCH, Some(""), "the path without its query"),
-    field("method", &STRING_MATCH, Some(""), "the HTTP method"),
-    field("authority", &STRING_MATCH, Some(""), "the authority as sent, with its port"),
-    field("queryParams", &MATCHES, Some(""), "by name: the first value of that parameter, raw"),
-];
+    fn schema_name() -> Cow<'static, str> {
+        format!("MapTo{}", V::schema_name()).into()
+    }
 
-const MATCHES: Shape = Shape::Map { keys: "", values: &STRING_MATCH };
-const STRING_MATCH: Shape = Shape::Object(TEST);
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "additionalProperties": generator.subschema_for::<V>()})
+    }
+}
 
-/// A StringMatch: one of these, or `{}` for presence.
-pub const TEST: &[Field] = &[
-    field("exact", &ANY_TEXT, Some(""), "the whole value"),
-    field("prefix", &ANY_TEXT, Some(""), "how the value begins"),
-    field(
-        "regex",
-        &ANY_TEXT,
-        Some(""),
-        "a regular expression (RE2 syntax) that the whole value matches",
-    ),
-    field("in", &TEXTS, Some(""), "the value is one of these, thousands at the cost of one"),
-];
+impl JsonSchema for Workloads {
+    fn inline_schema() -> bool {
+        true
+    }
 
-const WORKLOADS: Shape =
-    Shape::Either(&[Shape::Map { keys: "", values: &ANY_TEXT }, Shape::List(&ANY_TEXT)]);
+    fn schema_name() -> Cow<'static, str> {
+        "Workloads".into()
+    }
 
-const EDGE: Shape = Shape::Either(&[Shape::OneOf(&["gateway"]), Shape::Object(INBOUND)]);
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let versions = generator.subschema_for::<Map<AppName, Text>>();
+        json_schema!({"anyOf": [versions, generator.subschema_for::<Vec<AppName>>()]})
+    }
+}
 
-/// An entry of `edge` that is not `gateway`.
-pub const INBOUND: &[Field] = &[field(
-    "inbound",
-    &TEXTS,
-    None,
-    "apps (or namespace/app) whose sidecars decide for requests that arrive without a track",
-)];
+// For defaults.
 
-/// `labels`
-pub const LABELS: &[Field] = &[
-    field("app", &ANY_TEXT, Some("app"), "the pod label that names the app"),
-    field("version", &ANY_TEXT, Some("version"), "the pod label that names the version"),
-];
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(ms) = self;
+        match ms % 1000 {
+            0 => serializer.collect_str(&format_args!("{}s", ms / 1000)),
+            _ => serializer.collect_str(&format_args!("{ms}ms")),
+        }
+    }
+}
 
-/// `identity`: at most one of cookie, header and queryParam.
-pub const IDENTITY: &[Field] = &[
-    field("cookie", &ANY_TEXT, Some("release-track-id"), "this cookie's value"),
-    field("header", &ANY_TEXT, Some(""), "this request header's value"),
-    field("queryParam", &ANY_TEXT, Some(""), "this query parameter's value"),
-    field("salt", &ANY_TEXT, Some(""), "makes these shares independent of those of another salt"),
-];
+impl Serialize for Correlated {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.header())
+    }
+}
 
-/// `preview`: keys or keysFrom.
-pub const PREVIEW: &[Field] = &[
-    field(
-        "keys",
-        &Shape::List(&Shape::Text("^([0-9A-Fa-f]{2}){16,64}$")),
-        Some(""),
-        "keys of the tokens, 32 to 128 hex digits each; the first signs, all verify",
-    ),
-    field(
-        "keysFrom",
-        &ANY_TEXT,
-        Some(""),
-        "the environment variable of the proxy (vmConfig.env) that holds them, separated by commas",
-    ),
-    field("parameter", &ANY_TEXT, Some("release-track"), "the query parameter of a link"),
-    field("cookie", &ANY_TEXT, Some("release-track"), "the cookie that keeps a link's token"),
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::carrier::request_id::Key;
+    use crate::config::Config;
+    use serde_json::json;
 
-/// `egress`
-pub const EGRESS: &[Field] = &[
-    field(
-        "strip",
-        &Shape::Bool,
-        Some("true"),
-        "remove the header and the baggage member from what leaves the mesh",
-    ),
-    field(
-        "meshDomains",
-        &TEXTS,
-        Some(""),
-        "the domains whose hosts are inside; by default the mesh's own and svc.clusterset.local",
-    ),
-];
+    /// Writes down what is there if nothing is.
+    fn fill(config: &mut Value, schema: &Value) {
+        let Some(properties) = schema["properties"].as_object() else { return };
+        for (name, schema) in properties {
+            let default = schema.get("default").cloned().unwrap_or(Value::Null);
+            let field = &mut config[name];
+            if field.is_null() {
+                *field = default;
+            }
+            if field.is_object() {
+                fill(field, schema);
+            }
+        }
+        config.as_object_mut().unwrap().retain(|_, field| !field.is_null());
+    }
 
-/// `propagation`
-pub const PROPAGATION: &[Field] = &[
-    field("requestId", &Shape::Bool, Some("true"), "tag x-request-id, and read tags"),
-    field("baggage", &Shape::Bool, Some("true"), "write and read the baggage member release-track"),
-    field(
-        "correlate",
-        &Shape::List(&Shape::Text("")),
-        Some(
-            "[traceparent, b3, x-b3-traceid, x-datadog-trace-id, x-cloud-trace-context, uber-trace-id, x-amzn-trace-id, x-request-id]",
-        ),
-        "headers whose ids are remembered, in the order in which they are looked up",
-    ),
-    field("ttl", &DURATION, Some("60s"), "how long an id is remembered"),
-    field(
-        "slots",
-        &Shape::Integer(1, 65_536),
-        Some("4096"),
-        "buckets for remembered ids, of 4 entries each",
-    ),
-    field(
-        "orphans",
-        &Shape::OneOf(&["workload", "baseline"]),
-        Some("workload"),
-        "what a call follows when no carrier says anything: the calling pod's own track (workload), or baseline",
-    ),
-    field(
-        "keys",
-        &Shape::List(&Shape::Text("^[0-9A-Fa-f]{32}$")),
-        Some("[000102030405060708090a0b0c0d0e0f]"),
-        "keys of tagged ids, 32 hex digits each; the first writes, all read",
-    ),
-];
+    #[test]
+    fn the_defaults_are_what_the_filter_takes() {
+        let schema = document();
+        let bare = json!({"tracks": [{"name": "v2"}]});
+        let mut full = bare.clone();
+        fill(&mut full, &schema);
+        fill(&mut full["tracks"][0], &schema["properties"]["tracks"]["items"]);
+        let parse = |config: &Value| format!("{:?}", Config::parse(config.to_string().as_bytes()));
+        assert!(full["propagation"]["ttl"].is_string() && full["tracks"][0]["match"].is_array());
+        assert_eq!(parse(&full), parse(&bare), "{full}");
+        let key = full["propagation"]["keys"][0].as_str().unwrap();
+        assert!(Key::parse(key) == Some(Key::DEFAULT));
+    }
+}

@@ -6,8 +6,8 @@ use super::valid::Valid;
 use crate::input::manifest::Configuration;
 use crate::input::yaml::{Node, Span};
 use crate::report::Diagnostic;
-use release_track::config::item_path;
-use release_track::config::schema::{CONFIG, Field, PROPAGATION};
+use release_track::config::{item_path, schema};
+use serde_json::Value;
 
 pub(super) fn check<'a>(old: &Configuration<'_>, new: &Valid<'a>) -> Vec<Diagnostic<'a>> {
     let warning = |span: &Span, path: String, message: String, hint: String| Diagnostic {
@@ -48,7 +48,10 @@ pub(super) fn check<'a>(old: &Configuration<'_>, new: &Valid<'a>) -> Vec<Diagnos
         }
     }
     let text = |node: &Node, name| node.get(name).and_then(Node::text).map(str::to_lowercase);
-    let header = |node: &Node| text(node, "header").unwrap_or_else(|| default(CONFIG, "header"));
+    let header = |node: &Node| {
+        let standard = || default("/header").as_str().unwrap_or_default().to_owned();
+        text(node, "header").unwrap_or_else(standard)
+    };
     if header(old.node) != header(root) {
         found.push(warning(
             root.member("header").map_or(whole, |member| &member.node.span),
@@ -91,12 +94,13 @@ fn keys(configuration: &Node) -> Vec<String> {
     let keys = configuration.at(&["propagation", "keys"]).map_or(&[][..], Node::items);
     let keys: Vec<_> = keys.iter().filter_map(Node::text).map(str::to_ascii_lowercase).collect();
     match keys.is_empty() {
-        true => vec![default(PROPAGATION, "keys").trim_matches(['[', ']']).to_owned()],
+        true => serde_json::from_value(default("/propagation/properties/keys")).unwrap_or_default(),
         false => keys,
     }
 }
 
-fn default(fields: &[Field], name: &str) -> String {
-    let field = fields.iter().find(|field| field.name == name);
-    field.and_then(|field| field.default).unwrap_or_default().to_owned()
+/// What is there if the field at this place of the schema is not.
+fn default(field: &str) -> Value {
+    let default = format!("/properties{field}/default");
+    schema::document().pointer_mut(&default).map(Value::take).unwrap_or_default()
 }

@@ -20,8 +20,18 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// A byte order mark is no part of the text.
     pub(crate) fn new(name: String, text: String, named: bool) -> Self {
-        Self { documents: yaml::documents(&text), name, text, named }
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        let mut file = Self { documents: Ok(Vec::new()), name, text, named };
+        let error = if file.is_json() { yaml::not_json(&file.text) } else { None };
+        file.documents = error.map_or_else(|| yaml::documents(&file.text), Err);
+        file
+    }
+
+    /// What is called JSON has to be that: YAML takes more, and a proxy does not.
+    pub(crate) fn is_json(&self) -> bool {
+        self.name.ends_with(".json")
     }
 
     /// Line and column of a place, both from one, in characters.
@@ -74,7 +84,6 @@ fn read(path: &Path, named: bool, files: &mut Vec<File>) -> Result<(), Failure> 
 }
 
 fn text(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Failure::usage(format!("{name}: not valid UTF-8: {error}")))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    String::from_utf8(bytes)
+        .map_err(|error| Failure::usage(format!("{name}: not valid UTF-8: {error}")))
 }

@@ -1,8 +1,12 @@
 //! From the JSON path in one of the filter's errors to the place in the text that is meant.
 
-use super::yaml::{Node, Span, Value};
-use release_track::config::schema::{CONFIG, Field, Shape};
-use release_track::config::{field_path, item_path};
+use super::yaml::{Node, Span};
+use release_track::config::{field_path, item_path, schema};
+use serde_json::Value as Schema;
+use std::iter;
+use std::sync::LazyLock;
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(schema::document);
 
 /// What is at a path.
 pub(crate) struct Place<'a> {
@@ -11,40 +15,29 @@ pub(crate) struct Place<'a> {
     pub(crate) span: Span,
     /// The value; where there is none, the nearest around it.
     pub(crate) node: &'a Node,
-    /// The field that it is in, as the format describes it.
-    pub(crate) field: Option<&'static Field>,
+    /// The field that it is in: its name, and what that means.
+    pub(crate) field: Option<(&'static str, &'static str)>,
     /// A name that the format does not know, and those that may stand there.
-    pub(crate) unknown: Option<(&'a str, &'static [Field])>,
+    pub(crate) unknown: Option<(&'a str, Vec<&'static str>)>,
 }
 
 /// Finds a path of the filter's (`tracks[0].match[1].uri`) in a configuration.
 pub(crate) fn find<'a>(configuration: &'a Node, path: &str) -> Place<'a> {
     let start =
         Place { span: configuration.span.clone(), node: configuration, field: None, unknown: None };
-    descend(start, Some(Kind::Object(CONFIG)), "", path)
+    descend(start, &SCHEMA, "", path)
 }
 
-/// The shapes that have something inside.
-#[derive(Clone, Copy)]
-enum Kind {
-    Object(&'static [Field]),
-    List(&'static Shape),
-    Map(&'static Shape),
-}
-
-fn descend<'a>(place: Place<'a>, kind: Option<Kind>, here: &str, path: &str) -> Place<'a> {
+fn descend<'a>(place: Place<'a>, schema: &'static Schema, here: &str, path: &str) -> Place<'a> {
     let leads = |there: &str| {
         path.strip_prefix(there).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
     for (index, node) in place.node.items().iter().enumerate() {
         let there = item_path(here, index);
         if leads(&there) {
-            let inner = match kind {
-                Some(Kind::List(of)) => kind_of(of, node),
-                _ => None,
-            };
+            let items = forms(schema).find_map(|form| form.get("items")).unwrap_or(&Schema::Null);
             let place = Place { span: node.span.clone(), node, ..place };
-            return descend(place, inner, &there, path);
+            return descend(place, items, &there, path);
         }
     }
     for member in place.node.members() {
@@ -53,37 +46,42 @@ fn descend<'a>(place: Place<'a>, kind: Option<Kind>, here: &str, path: &str) -> 
             continue;
         }
         let node = &member.node;
-        let known = match kind {
-            Some(Kind::Object(fields)) => fields.iter().find(|field| field.name == member.name),
-            _ => None,
-        };
-        let (field, inner, unknown) = match (kind, known) {
-            (_, Some(field)) => (Some(field), kind_of(field.shape, node), None),
-            (Some(Kind::Object(fields)), None) => {
-                (place.field, None, Some((&*member.name, fields)))
+        let value_span = member.key.start..node.span.end.max(member.key.end);
+        let known = fields(schema).find(|(name, _)| **name == member.name);
+        let any = forms(schema).map(|form| &form["additionalProperties"]).find(|s| s.is_object());
+        return match (known, any) {
+            (Some((name, schema)), _) => {
+                let field = Some((&**name, schema["description"].as_str().unwrap_or_default()));
+                let place = Place { span: node.span.clone(), node, field, unknown: None };
+                descend(place, schema, &there, path)
             }
-            (Some(Kind::Map(values)), None) => (place.field, kind_of(values, node), None),
-            _ => (place.field, None, None),
-        };
-        let span = match (known, unknown) {
-            (Some(_), _) => node.span.clone(),
-            (None, Some(_)) => member.key.clone(),
             // Either the name is wrong or the value.
-            (None, None) => member.key.start..node.span.end.max(member.key.end),
+            (None, Some(schema)) => {
+                let place = Place { span: value_span, node, field: place.field, unknown: None };
+                descend(place, schema, &there, path)
+            }
+            (None, None) => {
+                let names: Vec<_> = fields(schema).map(|(name, _)| &**name).collect();
+                let is_object = !names.is_empty();
+                let span = if is_object { member.key.clone() } else { value_span };
+                let unknown = is_object.then_some((&*member.name, names));
+                let place = Place { span, node, field: place.field, unknown };
+                descend(place, &Schema::Null, &there, path)
+            }
         };
-        return descend(Place { span, node, field, unknown }, inner, &there, path);
     }
     place
 }
 
-fn kind_of(shape: &'static Shape, node: &Node) -> Option<Kind> {
-    match (shape, &node.value) {
-        (Shape::Object(fields), Value::Map(_)) => Some(Kind::Object(fields)),
-        (Shape::Map { values, .. }, Value::Map(_)) => Some(Kind::Map(values)),
-        (Shape::List(of), Value::List(_)) => Some(Kind::List(of)),
-        (Shape::Either(shapes), _) => shapes.iter().find_map(|shape| kind_of(shape, node)),
-        _ => None,
-    }
+/// A schema, and those of which it takes one.
+fn forms(schema: &'static Schema) -> impl Iterator<Item = &'static Schema> {
+    let choices = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
+    iter::once(schema).chain(choices.into_iter().flatten())
+}
+
+/// The fields that an object may have.
+fn fields(schema: &'static Schema) -> impl Iterator<Item = (&'static String, &'static Schema)> {
+    forms(schema).filter_map(|form| form["properties"].as_object()).flatten()
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag, options};
 use regex::Regex;
+use serde::de::IgnoredAny;
 use serde_json::Value as Json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -57,8 +58,18 @@ pub(crate) struct Error {
     pub(crate) message: String,
 }
 
-/// Aliases can make a small text large; nothing that a person wrote has this many values.
-const MOST_NODES: usize = 1_000_000;
+/// Aliases can make a small text large. The largest configuration that the filter takes (4 MiB)
+/// has fewer values than this.
+const MOST_NODES: usize = 4 << 20;
+
+/// Why a text is not JSON (RFC 8259).
+pub(crate) fn not_json(text: &str) -> Option<Error> {
+    let error = serde_json::from_str::<IgnoredAny>(text).err()?;
+    let start: usize = text.split_inclusive('\n').take(error.line() - 1).map(str::len).sum();
+    // Its columns are bytes from one; zero is the end of the line before.
+    let at = text.floor_char_boundary(start + error.column().saturating_sub(1));
+    Some(Error { span: at..at, message: error.to_string() })
+}
 
 /// The documents of a text; empty ones are left out.
 pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Error> {
@@ -145,6 +156,7 @@ impl<'a> Composer<'a> {
 
     fn members(&mut self) -> Result<(Vec<Member>, Span), Error> {
         let mut members: Vec<Member> = Vec::new();
+        let mut names = HashSet::new();
         let mut merged = Vec::new();
         let end = loop {
             let (event, span) = match self.next()? {
@@ -164,14 +176,14 @@ impl<'a> Composer<'a> {
                 span: key.span.clone(),
                 message: "a field's name has to be a string".to_owned(),
             })?;
-            if members.iter().any(|member| member.name == name) {
+            if !names.insert(name.clone()) {
                 let message = format!("the field {name:?} stands here a second time");
                 return Err(Error { span: key.span, message });
             }
             members.push(Member { name, key: key.span, node });
         };
         for node in merged {
-            merge(&mut members, node)?;
+            merge(&mut members, &mut names, node)?;
         }
         Ok((members, end))
     }
@@ -201,17 +213,13 @@ fn size(node: &Node) -> usize {
 }
 
 /// YAML 1.1's merge key: what is there already stays.
-fn merge(members: &mut Vec<Member>, node: Node) -> Result<(), Error> {
+fn merge(members: &mut Vec<Member>, names: &mut HashSet<String>, node: Node) -> Result<(), Error> {
     match node.value {
         Value::Map(others) => {
-            for other in others {
-                if members.iter().all(|member| member.name != other.name) {
-                    members.push(other);
-                }
-            }
+            members.extend(others.into_iter().filter(|other| names.insert(other.name.clone())));
             Ok(())
         }
-        Value::List(nodes) => nodes.into_iter().try_for_each(|node| merge(members, node)),
+        Value::List(nodes) => nodes.into_iter().try_for_each(|node| merge(members, names, node)),
         _ => {
             Err(Error { span: node.span, message: "<< takes an object, or a list of them".into() })
         }
@@ -414,7 +422,7 @@ mod tests {
 
     #[test]
     fn names_are_texts() {
-        assert_eq!(json("{1: a, yes: b, 010: c}"), r#"[{"1":"a","8":"c","true":"b"}]"#);
+        assert_eq!(json("{1: a, yes: b, 010: c}"), r#"[{"1":"a","true":"b","8":"c"}]"#);
     }
 
     #[test]
@@ -422,7 +430,7 @@ mod tests {
         assert_eq!(json("a: &a {b: 1}\nc: *a\n"), r#"[{"a":{"b":1},"c":{"b":1}}]"#);
         assert_eq!(
             json("a: &a {b: 1, c: 2}\nd:\n  <<: *a\n  c: 3\n"),
-            r#"[{"a":{"b":1,"c":2},"d":{"b":1,"c":3}}]"#
+            r#"[{"a":{"b":1,"c":2},"d":{"c":3,"b":1}}]"#
         );
     }
 

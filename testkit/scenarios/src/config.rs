@@ -1,24 +1,26 @@
-//! A configuration, by the tables that say what one may hold.
+//! A configuration, by the schema that says what one may hold.
 
 use crate::words;
 use arbitrary::{Result, Unstructured};
-use release_track::config::schema::{self, Field, Shape};
+use release_track::config::schema;
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
-/// Fields of which an object may have one only. Of the first two groups it needs one.
-const ONE_OF: [&[&str]; 4] = [
-    &["percent", "ramp"],
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema::document);
+
+/// Fields of which an object may have one only; of the first group it needs one.
+const ONE_OF: [&[&str]; 3] = [
     &["keys", "keysFrom"],
     &["exact", "prefix", "regex", "in"],
     &["cookie", "header", "queryParam"],
 ];
-const NEEDED: usize = 2;
+const NEEDED: usize = 1;
 
 /// Buckets of remembered ids cost time, and three show what thousands do.
 const BUCKETS: u32 = 3;
 
 pub(crate) fn arbitrary(u: &mut Unstructured<'_>) -> Result<String> {
-    let mut config = object(u, schema::CONFIG)?;
+    let mut config = object(u, &SCHEMA)?;
     if let Some(tracks) = config.get_mut("tracks").and_then(Value::as_array_mut) {
         let mut names = Vec::new();
         tracks.retain(|track| {
@@ -40,71 +42,81 @@ fn rarely(u: &mut Unstructured<'_>) -> Result<bool> {
     Ok(u.int_in_range(0..=255)? == 255)
 }
 
-fn object(u: &mut Unstructured<'_>, fields: &[Field]) -> Result<Map<String, Value>> {
+fn object(u: &mut Unstructured<'_>, schema: &Value) -> Result<Map<String, Value>> {
     let mut object = Map::new();
-    for field in fields {
-        let required = field.default.is_none();
-        let least = if matches!(field.name, "match" | "workloads") { 1 } else { 2 };
+    let Some(fields) = schema["properties"].as_object() else { return Ok(object) };
+    for (name, schema_of_field) in fields {
+        let required = required(schema, name);
+        let least = if matches!(&**name, "match" | "workloads") { 1 } else { 2 };
         let wanted = if required { !rarely(u)? } else { u.int_in_range(0..=2)? >= least };
         let taken = |group: &&[&str]| group.iter().any(|name| object.contains_key(*name));
-        let group = group_of(field, fields);
+        let group = group_of(name, fields);
         if !wanted || group.filter(taken).is_some() && !rarely(u)? {
             continue;
         }
-        object.insert(field.name.into(), value(u, field.name, field.shape)?);
+        object.insert(name.clone(), value(u, name, schema_of_field)?);
     }
     for group in ONE_OF.iter().take(NEEDED) {
-        let of_group = |field: &&Field| group_of(field, fields) == Some(*group);
-        let first = fields.iter().find(of_group);
-        if let Some(field) = first.filter(|_| !group.iter().any(|n| object.contains_key(*n))) {
-            object.insert(field.name.into(), value(u, field.name, field.shape)?);
+        let first = fields.iter().find(|(name, _)| group_of(name, fields) == Some(*group));
+        let missing = !group.iter().any(|name| object.contains_key(*name));
+        if let Some((name, schema)) = first.filter(|_| missing) {
+            object.insert(name.clone(), value(u, name, schema)?);
         }
     }
     Ok(object)
 }
 
-/// The alternatives that a field is one of, where the object has several of them.
-fn group_of(field: &Field, fields: &[Field]) -> Option<&'static [&'static str]> {
-    let has = |name: &&str| fields.iter().any(|field| field.name == *name);
-    ONE_OF
-        .into_iter()
-        .find(|group| group.contains(&field.name) && group.iter().filter(|n| has(n)).count() > 1)
+fn required(schema: &Value, field: &str) -> bool {
+    schema["required"].as_array().is_some_and(|fields| fields.iter().any(|name| name == field))
 }
 
-fn value(u: &mut Unstructured<'_>, field: &str, shape: &Shape) -> Result<Value> {
+/// The alternatives that a field is one of, where the object has several of them.
+fn group_of(field: &str, fields: &Map<String, Value>) -> Option<&'static [&'static str]> {
+    let has = |name: &&&str| fields.contains_key(**name);
+    ONE_OF.into_iter().find(|group| group.contains(&field) && group.iter().filter(has).count() > 1)
+}
+
+fn value(u: &mut Unstructured<'_>, field: &str, schema: &Value) -> Result<Value> {
     if rarely(u)? {
         return Ok(u.choose(&[json!(null), json!(7), json!("?"), json!([]), json!({})])?.clone());
     }
-    Ok(match shape {
-        Shape::Object(fields) => {
-            let mut object = object(u, fields)?;
+    if let Some(schemas) = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()) {
+        let schema = u.choose(schemas)?;
+        return value(u, field, schema);
+    }
+    if let Some(constant) = schema.get("const") {
+        return Ok(constant.clone());
+    }
+    let bound = |name: &str| schema[name].as_u64().unwrap_or_default();
+    Ok(match schema["type"].as_str().unwrap_or_default() {
+        "object" if schema.get("properties").is_some() => {
+            let mut object = object(u, schema)?;
             // A rule asks for something.
             if field == "match" && object.is_empty() {
                 object.insert("method".into(), json!({"exact": "GET"}));
             }
             Value::Object(object)
         }
-        Shape::List(items) => {
-            let least = u8::from(matches!(field, "tracks" | "match" | "keys"));
-            let count = u.int_in_range(least..=3)?;
-            (0..count).map(|_| value(u, field, items)).collect::<Result<_>>()?
-        }
-        Shape::Map { values, .. } => {
+        "object" => {
             let mut map = Map::new();
             for _ in 0..u.int_in_range(1..=2)? {
                 let key = *u.choose(words::keys(field))?;
-                map.insert(key.into(), value(u, "release", values)?);
+                map.insert(key.into(), value(u, "release", &schema["additionalProperties"])?);
             }
             Value::Object(map)
         }
-        Shape::Text(_) => (*u.choose(words::texts(field))?).into(),
-        Shape::OneOf(texts) => (*u.choose(texts)?).into(),
-        Shape::Bool => u.arbitrary::<bool>()?.into(),
-        Shape::Integer(from, to) => u.int_in_range(*from..=(*to).min(*from + 7))?.into(),
-        Shape::Percent => u.choose(&[json!(50), json!(2.5), json!(0), json!(33.33)])?.clone(),
-        Shape::Either(shapes) => {
-            let shape = u.choose(shapes)?;
-            value(u, field, shape)?
+        "array" => {
+            let least = u8::from(matches!(field, "tracks" | "match" | "keys"));
+            let count = u.int_in_range(least..=3)?;
+            (0..count).map(|_| value(u, field, &schema["items"])).collect::<Result<_>>()?
         }
+        "string" => (*u.choose(words::texts(field))?).into(),
+        "boolean" => u.arbitrary::<bool>()?.into(),
+        "integer" => {
+            let (from, to) = (bound("minimum"), bound("maximum"));
+            u.int_in_range(from..=to.min(from + 7))?.into()
+        }
+        "number" => u.choose(&[json!(50), json!(2.5), json!(0), json!(33.33)])?.clone(),
+        other => unreachable!("the configuration has no {other}: {schema}"),
     })
 }

@@ -1,7 +1,7 @@
 //! A proxy, a configuration and the requests that pass it, made of arbitrary bytes: for tests
 //! that compare two engines, or that look for what must never happen.
 //!
-//! The configurations are made from the tables of [`release_track::config::schema`], so that a new
+//! The configurations are made from [`release_track::config::schema`], so that a new
 //! field takes part by itself. Most are valid. Names and values come from few words ([`words`]),
 //! so that rules meet requests, and requests meet again.
 

@@ -1,0 +1,282 @@
+//! From the fields as they are written to the configuration that the filter works with, and what
+//! has to hold between them.
+
+use super::error::{Error, Step, json_path};
+use super::fields::{self, PluginConfig};
+use super::json::Node;
+use super::values::{
+    AppName, CookieName, Correlated, Domain, LabelName, ParameterName, PreviewKey, TagKey, Text,
+    TrackName,
+};
+use super::{Config, Edge, Egress, Isolation};
+use crate::carrier::propagator::Propagation;
+use crate::carrier::request_id::{Key, Tagger};
+use crate::carrier::trace_id::Correlate;
+use crate::decide::identity::Identity;
+use crate::decide::rules::{Rule, Rules, Subject};
+use crate::decide::share::{Share, Shares, WHOLE};
+use crate::decide::token::{PreviewConfig, PreviewKeys};
+use crate::istio::cluster::Domains;
+use crate::istio::node::{Labels, Workload};
+use crate::track::{Name, Names, TrackId};
+use std::collections::BTreeSet;
+
+const TRACKS: Step<'_> = Step::Field("tracks");
+
+// What a proxy can take: it does its work for each of these on the thread that all requests wait for.
+const MOST_BYTES: usize = 4 << 20;
+const MOST_TRACKS: usize = 1024;
+const MOST_RULES: usize = 65_536;
+/// Cookies, headers and query parameters that rules look at.
+const MOST_SUBJECTS: usize = 4096;
+
+#[cold]
+fn too_many(path: &[Step<'_>], found: String, most: usize) -> Error {
+    Error { path: json_path(path), found, allowed: format!("at most {most} are allowed") }
+}
+
+#[cold]
+pub(super) fn parse(json: &[u8]) -> Result<Config, Error> {
+    if json.len() > MOST_BYTES {
+        return Err(too_many(&[], format!("{} bytes", json.len()), MOST_BYTES));
+    }
+    let document = Node::parse(json).map_err(|error| {
+        let expected = "an object with the field tracks is expected";
+        let (found, allowed) = match json {
+            [] => ("nothing", expected.to_owned()),
+            _ if error.is_data() => ("not valid JSON", error.to_string()),
+            _ => ("not valid JSON", format!("{expected} ({error})")),
+        };
+        Error { path: String::new(), found: found.to_owned(), allowed }
+    })?;
+    let PluginConfig {
+        tracks,
+        header,
+        edge,
+        labels,
+        trust_incoming,
+        propagation,
+        identity,
+        preview,
+        vary,
+        expose,
+        isolation,
+        egress,
+        dry_run,
+    } = document.read()?;
+    let tracks = compile_tracks(&document, tracks)?;
+    let workloads_known = tracks.workloads.iter().any(|workloads| !workloads.is_empty());
+    if isolation == Isolation::Enforce && !workloads_known {
+        return Err(document.error(
+            &[Step::Field("isolation")],
+            "enforce needs to know which pods belong to a track: add workloads to the tracks",
+        ));
+    }
+    Ok(Config {
+        propagation: compile_propagation(&document, propagation, &tracks.names)?,
+        names: tracks.names,
+        workloads: tracks.workloads,
+        rules: Rules::new(tracks.rules),
+        header: header.0,
+        edge: compile_edge(edge),
+        labels: compile_labels(labels),
+        trust_incoming,
+        preview: preview
+            .map(|preview| compile_preview(&document, preview, &identity.source))
+            .transpose()?,
+        shares: Shares::new(tracks.shares, &identity.salt),
+        identity: identity.source,
+        vary,
+        expose,
+        isolation,
+        egress: compile_egress(egress),
+        dry_run,
+        dry_tracks: tracks.dry,
+    })
+}
+
+/// What `tracks` says, by track.
+struct Tracks {
+    names: Names,
+    workloads: Vec<Vec<Workload>>,
+    rules: Vec<Rule>,
+    shares: Vec<(TrackId, Share)>,
+    dry: Vec<bool>,
+}
+
+#[cold]
+fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks, Error> {
+    if written.is_empty() {
+        return Err(document.error(&[TRACKS], "at least one track is required"));
+    }
+    if written.len() > MOST_TRACKS {
+        return Err(too_many(&[TRACKS], format!("{} tracks", written.len()), MOST_TRACKS));
+    }
+    let mut names = Vec::new();
+    let mut known = BTreeSet::new();
+    let mut workloads = Vec::new();
+    let mut rules = Vec::new();
+    let mut shares = Vec::new();
+    let mut dry = Vec::new();
+    let mut whole = 0;
+    for (id, track) in (0..).map(TrackId).zip(written) {
+        let field = |field| [TRACKS, Step::Item(id.0.into()), Step::Field(field)];
+        let TrackName(name) = track.name;
+        if !known.insert(name.clone()) {
+            let message = "another track has this name already";
+            return Err(document.error(&field("name"), message));
+        }
+        let count = rules.len() + track.rules.len();
+        if count > MOST_RULES {
+            return Err(too_many(&field("match"), format!("{count} rules"), MOST_RULES));
+        }
+        for (index, fields::Rule(conditions)) in track.rules.into_iter().enumerate() {
+            rules.push(Rule { track: id, index, conditions });
+        }
+        workloads.push(compile_workloads(track.workloads, &name));
+        if let Some(share) = track.share.map(Share::from) {
+            whole += share.largest();
+            if whole > WHOLE {
+                let message = "the shares of all tracks together exceed 100 percent";
+                return Err(document.error(&field("share"), message));
+            }
+            shares.push((id, share));
+        }
+        dry.push(track.dry_run);
+        names.push(name);
+    }
+    check_subjects(&rules)?;
+    Ok(Tracks { names: Names::new(names), workloads, rules, shares, dry })
+}
+
+#[cold]
+fn check_subjects(rules: &[Rule]) -> Result<(), Error> {
+    let mut subjects = BTreeSet::new();
+    for rule in rules {
+        subjects.extend(rule.conditions.iter().filter_map(|condition| match &condition.subject {
+            Subject::Cookie(name) => Some((0, name)),
+            Subject::Header(name) => Some((1, name)),
+            Subject::QueryParam(name) => Some((2, name)),
+            Subject::Uri | Subject::Method | Subject::Authority => None,
+        }));
+        if subjects.len() > MOST_SUBJECTS {
+            let path = [
+                TRACKS,
+                Step::Item(rule.track.0.into()),
+                Step::Field("match"),
+                Step::Item(rule.index),
+            ];
+            let found = format!("{} different cookies, headers and parameters", subjects.len());
+            return Err(too_many(&path, found, MOST_SUBJECTS));
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn compile_workloads(workloads: fields::Workloads, track: &Name) -> Vec<Workload> {
+    match workloads {
+        fields::Workloads::Versions(versions) => {
+            let versions = versions.0.into_iter();
+            versions.map(|(AppName(app), Text(version))| Workload { app, version }).collect()
+        }
+        fields::Workloads::Apps(apps) => {
+            let apps = apps.into_iter();
+            apps.map(|AppName(app)| Workload { app, version: track.as_str().into() }).collect()
+        }
+    }
+}
+
+#[cold]
+fn compile_edge(entries: Vec<fields::Edge>) -> Edge {
+    let mut edge = Edge { gateway: false, inbound: Vec::new() };
+    for entry in entries {
+        match entry {
+            fields::Edge::Gateway => edge.gateway = true,
+            fields::Edge::Inbound(apps) => {
+                edge.inbound.extend(apps.into_iter().map(|AppName(app)| app));
+            }
+        }
+    }
+    edge
+}
+
+fn compile_labels(labels: fields::Labels) -> Labels {
+    let fields::Labels { app: LabelName(app), version: LabelName(version) } = labels;
+    Labels { app, version }
+}
+
+#[cold]
+fn compile_propagation(
+    document: &Node,
+    propagation: fields::Propagation,
+    names: &Names,
+) -> Result<Propagation, Error> {
+    let keys: Vec<Key> = propagation.keys.0.into_iter().map(|TagKey(key)| key).collect();
+    let Some(first) = keys.first() else {
+        return Err(document.error(
+            &[Step::Field("propagation"), Step::Field("keys")],
+            "at least one key is required; leave the field out for the published one",
+        ));
+    };
+    let sources = propagation.correlate.into_iter().map(|Correlated(source)| source).collect();
+    let tagger = Tagger::new(&keys, names).map_err(|(one, other)| Error {
+        path: "tracks".to_owned(),
+        found: format!("{one:?} and {other:?}"),
+        allowed:
+            "these names have the same code in a tagged request id; rename one, or use another key"
+                .to_owned(),
+    })?;
+    Ok(Propagation {
+        request_id: propagation.request_id,
+        baggage: propagation.baggage,
+        orphans: propagation.orphans,
+        tagger,
+        correlate: Correlate::new(sources, *first),
+        ttl_ms: propagation.ttl.0,
+        slots: propagation.slots.0,
+    })
+}
+
+#[cold]
+fn compile_preview(
+    document: &Node,
+    preview: fields::Preview,
+    identity: &Identity,
+) -> Result<PreviewConfig, Error> {
+    const PREVIEW: Step<'_> = Step::Field("preview");
+    let keys = match (preview.keys, preview.keys_from) {
+        (Some(fields::Secret(keys)), None) if keys.is_empty() => {
+            let path = [PREVIEW, Step::Field("keys")];
+            return Err(document.error(&path, "at least one key is required"));
+        }
+        (Some(fields::Secret(keys)), None) => {
+            PreviewKeys::Given(keys.into_iter().map(|PreviewKey(key)| key).collect())
+        }
+        (None, Some(Text(variable))) => PreviewKeys::From(variable),
+        // The keys are not repeated.
+        _ => {
+            return Err(Error {
+                path: "preview".to_owned(),
+                found: "an object".to_owned(),
+                allowed: "either keys or keysFrom is required here".to_owned(),
+            });
+        }
+    };
+    let (ParameterName(parameter), CookieName(cookie)) = (preview.parameter, preview.cookie);
+    if matches!(identity, Identity::Cookie(name) if *name == cookie) {
+        return Err(Error {
+            path: "preview.cookie".to_owned(),
+            found: format!("{cookie:?}"),
+            allowed: "this is identity.cookie too; each needs a cookie of its own".to_owned(),
+        });
+    }
+    Ok(PreviewConfig { keys, parameter, cookie })
+}
+
+fn compile_egress(egress: fields::Egress) -> Egress {
+    let domains = |domains: Vec<Domain>| {
+        Domains::new(domains.into_iter().map(|Domain(domain)| domain).collect())
+    };
+    Egress { strip: egress.strip, mesh_domains: egress.mesh_domains.map(domains) }
+}

@@ -1,0 +1,482 @@
+//! The fields of `pluginConfig` as they are written: what may stand where, what is there if nothing
+//! is, and what it means. serde reads these types; the JSON Schema and the tables in the
+//! documentation are made of them (feature `schema`).
+
+use super::Isolation;
+use super::values::{
+    AppName, CookieName, Correlated, DateTime, Domain, Duration, HeaderName, LabelName,
+    MatchedCookie, MatchedHeader, ParameterName, Percent, PreviewKey, Regex, Slots, TagKey, Text,
+    TrackHeader, TrackName,
+};
+use crate::carrier::propagator::Orphans;
+use crate::carrier::request_id::Key;
+use crate::carrier::trace_id;
+use crate::decide::identity::Identity as Source;
+use crate::decide::rules::{Condition, Subject, Test};
+use crate::decide::share;
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor, value};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// pluginConfig
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PluginConfig {
+    /// the tracks; the first one whose rule a request satisfies is the request's
+    pub(super) tracks: Vec<Track>,
+    /// the request header that carries the track
+    #[serde(default)]
+    pub(super) header: TrackHeader,
+    /// who decides: gateways, and the inbound side of these apps' sidecars
+    #[serde(default = "gateways")]
+    pub(super) edge: Vec<Edge>,
+    /// which pod labels name a workload
+    #[serde(default)]
+    pub(super) labels: Labels,
+    /// believe the carriers that a request brings to the edge
+    #[serde(default)]
+    pub(super) trust_incoming: bool,
+    /// how a track is carried on
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = {})))]
+    pub(super) propagation: Propagation,
+    /// what shares hash; a missing cookie is set on page navigations
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = {"cookie": IDENTITY_COOKIE})))]
+    pub(super) identity: Identity,
+    /// signed links for testers without an account; absent: none are read
+    pub(super) preview: Option<Preview>,
+    /// add what the rules read to the Vary of every answer at the edge
+    #[serde(default)]
+    pub(super) vary: bool,
+    /// tracked answers carry the header, as TRACK; reason=REASON
+    #[serde(default)]
+    pub(super) expose: bool,
+    /// what happens to a request that crosses: observe counts it, enforce also answers 421
+    #[serde(default)]
+    pub(super) isolation: Isolation,
+    /// what leaves the mesh
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = {})))]
+    pub(super) egress: Egress,
+    /// decide and count, but stamp nothing
+    #[serde(default)]
+    pub(super) dry_run: bool,
+}
+
+/// One entry of `tracks`.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Track {
+    /// the value of the header; not off, baseline, none or other
+    pub(super) name: TrackName,
+    /// rules, of which one must hold; without any, the track is carried but never decided
+    #[serde(default, rename = "match")]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = [])))]
+    pub(super) rules: Vec<Rule>,
+    /// a sticky part of everybody whom no rule decides
+    pub(super) share: Option<Share>,
+    /// the pods that belong to the track: app (or namespace/app) to version label; a list means the
+    /// track's own name as version
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = {})))]
+    pub(super) workloads: Workloads,
+    /// count who would follow this track, and go on to the next
+    #[serde(default)]
+    pub(super) dry_run: bool,
+}
+
+/// One entry of `match`: all of it must hold.
+#[derive(Deserialize)]
+#[serde(try_from = "RuleFields")]
+pub(super) struct Rule(pub(super) Vec<Condition>);
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RuleFields {
+    /// by name: some cookie of that name, on any Cookie line, satisfies it
+    #[serde(default)]
+    cookies: Map<MatchedCookie, StringMatch>,
+    /// by name: no cookie of that name satisfies it
+    #[serde(default)]
+    without_cookies: Map<MatchedCookie, StringMatch>,
+    /// by name: some line of that header satisfies it
+    #[serde(default)]
+    headers: Map<MatchedHeader, StringMatch>,
+    /// by name: no line of that header satisfies it
+    #[serde(default)]
+    without_headers: Map<MatchedHeader, StringMatch>,
+    /// the path without its query
+    uri: Option<StringMatch>,
+    /// the HTTP method
+    method: Option<StringMatch>,
+    /// the authority as sent, with its port
+    authority: Option<StringMatch>,
+    /// by name: the first value of that parameter, raw
+    #[serde(default)]
+    query_params: Map<Box<str>, StringMatch>,
+}
+
+impl TryFrom<RuleFields> for Rule {
+    type Error = &'static str;
+
+    #[cold]
+    fn try_from(rule: RuleFields) -> Result<Self, &'static str> {
+        let mut conditions = Vec::new();
+        let mut add = |subject, StringMatch(test), negated| {
+            conditions.push(Condition { subject, test, negated });
+        };
+        for (cookies, negated) in [(rule.cookies, false), (rule.without_cookies, true)] {
+            for (MatchedCookie(name), test) in cookies.0 {
+                add(Subject::Cookie(name.into()), test, negated);
+            }
+        }
+        for (headers, negated) in [(rule.headers, false), (rule.without_headers, true)] {
+            for (MatchedHeader(name), test) in headers.0 {
+                add(Subject::Header(name.into()), test, negated);
+            }
+        }
+        for (subject, test) in [
+            (Subject::Uri, rule.uri),
+            (Subject::Method, rule.method),
+            (Subject::Authority, rule.authority),
+        ] {
+            if let Some(test) = test {
+                add(subject, test, false);
+            }
+        }
+        for (name, test) in rule.query_params.0 {
+            add(Subject::QueryParam(name.into()), test, false);
+        }
+        match conditions.is_empty() {
+            true => {
+                Err("an empty rule would match every request; remove it, or say what must hold")
+            }
+            false => Ok(Self(conditions)),
+        }
+    }
+}
+
+/// What a value has to be: at most one of these.
+#[derive(Deserialize)]
+#[serde(try_from = "StringMatchFields")]
+pub(super) struct StringMatch(Test);
+
+/// A string match is one of these, or `{}`: the cookie, header or parameter is there.
+#[derive(Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(title = "string match", extend("maxProperties" = 1))
+)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StringMatchFields {
+    /// the whole value
+    exact: Option<Box<str>>,
+    /// how the value begins
+    prefix: Option<Text>,
+    /// a regular expression (RE2 syntax) that the whole value matches
+    regex: Option<Regex>,
+    /// the value is one of these, thousands at the cost of one
+    r#in: Option<Vec<Box<str>>>,
+}
+
+impl TryFrom<StringMatchFields> for StringMatch {
+    type Error = &'static str;
+
+    #[cold]
+    fn try_from(fields: StringMatchFields) -> Result<Self, &'static str> {
+        let StringMatchFields { exact, prefix, regex, r#in } = fields;
+        let test = match (exact, prefix, regex, r#in) {
+            (None, None, None, None) => Test::Present,
+            (Some(exact), None, None, None) => Test::OneOf(vec![exact.into()]),
+            (None, Some(Text(prefix)), None, None) => Test::Prefix(prefix.into()),
+            (None, None, Some(Regex(pattern)), None) => Test::Regex(pattern),
+            (None, None, None, Some(list)) => {
+                Test::OneOf(list.into_iter().map(Into::into).collect())
+            }
+            _ => return Err("only one of exact, prefix, regex and in is allowed here"),
+        };
+        Ok(Self(test))
+    }
+}
+
+/// `share`: one of these. All tracks together have at most 100 %.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", expecting = "either percent or ramp")]
+pub(super) enum Share {
+    /// how large it is, in steps of 0.01
+    Percent(Percent),
+    /// it moves with the clock
+    Ramp(Ramp),
+}
+
+/// `share.ramp`
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Ramp {
+    /// the share before and at the start
+    from: Percent,
+    /// the share at the end and after it
+    to: Percent,
+    /// when it begins to move (RFC 3339, 2026-11-24T09:00:00Z)
+    start: DateTime,
+    /// how long it moves
+    over: Duration,
+}
+
+impl From<Share> for share::Share {
+    fn from(share: Share) -> Self {
+        match share {
+            Share::Percent(Percent(share)) => Self::Fixed(share),
+            Share::Ramp(Ramp { from, to, start, over }) => {
+                Self::Ramp { from: from.0, to: to.0, start_ms: start.0, over_ms: over.0 }
+            }
+        }
+    }
+}
+
+/// The pods of a track.
+pub(super) enum Workloads {
+    Versions(Map<AppName, Text>),
+    /// Their version is the track's name.
+    Apps(Vec<AppName>),
+}
+
+/// An entry of `edge`.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema, serde::Serialize))]
+#[serde(rename_all = "camelCase", expecting = "gateway, or {inbound: [app, ...]}")]
+pub(super) enum Edge {
+    /// gateways
+    Gateway,
+    /// apps (or namespace/app) whose sidecars decide for requests that arrive without a track
+    #[cfg_attr(feature = "schema", serde(skip_serializing))]
+    Inbound(Vec<AppName>),
+}
+
+fn gateways() -> Vec<Edge> {
+    vec![Edge::Gateway]
+}
+
+/// `labels`
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema, serde::Serialize))]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Labels {
+    /// the pod label that names the app
+    pub(super) app: LabelName,
+    /// the pod label that names the version
+    pub(super) version: LabelName,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self { app: LabelName("app".into()), version: LabelName("version".into()) }
+    }
+}
+
+/// `propagation`
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Propagation {
+    /// tag x-request-id, and read tags
+    pub(super) request_id: bool,
+    /// write and read the baggage member release-track
+    pub(super) baggage: bool,
+    /// headers whose ids are remembered, in the order in which they are looked up
+    pub(super) correlate: Vec<Correlated>,
+    /// how long an id is remembered
+    pub(super) ttl: Duration,
+    /// buckets for remembered ids, of 4 entries each
+    pub(super) slots: Slots,
+    /// what a call follows when no carrier says anything: the calling pod's own track (workload),
+    /// or baseline
+    pub(super) orphans: Orphans,
+    /// keys of tagged ids, 32 hex digits each; the first writes, all read
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("default" = ["000102030405060708090a0b0c0d0e0f"]))
+    )]
+    pub(super) keys: Secret<Vec<TagKey>>,
+}
+
+impl Default for Propagation {
+    fn default() -> Self {
+        Self {
+            request_id: true,
+            baggage: true,
+            correlate: trace_id::Source::ALL.map(Correlated).into(),
+            ttl: Duration(60_000),
+            slots: Slots::default(),
+            orphans: Orphans::Workload,
+            keys: Secret(vec![TagKey(Key::DEFAULT)]),
+        }
+    }
+}
+
+/// Where a request's identity stands, and what its hash is mixed with.
+#[derive(Deserialize)]
+#[serde(try_from = "IdentityFields")]
+pub(super) struct Identity {
+    pub(super) source: Source,
+    pub(super) salt: Box<str>,
+}
+
+const IDENTITY_COOKIE: &str = "release-track-id";
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { source: Source::Cookie(IDENTITY_COOKIE.into()), salt: Box::default() }
+    }
+}
+
+/// `identity`: at most one of cookie, header and queryParam.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct IdentityFields {
+    /// this cookie's value
+    #[cfg_attr(feature = "schema", schemars(extend("default" = IDENTITY_COOKIE)))]
+    cookie: Option<CookieName>,
+    /// this request header's value
+    header: Option<HeaderName>,
+    /// this query parameter's value
+    query_param: Option<Text>,
+    /// makes these shares independent of those of another salt
+    salt: Option<Box<str>>,
+}
+
+impl TryFrom<IdentityFields> for Identity {
+    type Error = &'static str;
+
+    #[cold]
+    fn try_from(fields: IdentityFields) -> Result<Self, &'static str> {
+        let IdentityFields { cookie, header, query_param, salt } = fields;
+        let salt = salt.unwrap_or_default();
+        let source = match (cookie, header, query_param) {
+            (None, None, None) => return Ok(Self { salt, ..Self::default() }),
+            (Some(CookieName(name)), None, None) => Source::Cookie(name),
+            (None, Some(HeaderName(name)), None) => Source::Header(name),
+            (None, None, Some(Text(name))) => Source::QueryParam(name),
+            _ => return Err("only one of cookie, header and queryParam is allowed here"),
+        };
+        Ok(Self { source, salt })
+    }
+}
+
+/// `preview`: keys or keysFrom.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Preview {
+    /// keys of the tokens, 32 to 128 hex digits each; the first signs, all verify
+    pub(super) keys: Option<Secret<Vec<PreviewKey>>>,
+    /// the environment variable of the proxy (vmConfig.env) that holds them, separated by commas
+    pub(super) keys_from: Option<Text>,
+    /// the query parameter of a link
+    #[serde(default)]
+    pub(super) parameter: ParameterName,
+    /// the cookie that keeps a link's token
+    #[serde(default = "preview_cookie")]
+    pub(super) cookie: CookieName,
+}
+
+fn preview_cookie() -> CookieName {
+    CookieName("release-track".into())
+}
+
+/// `egress`
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Egress {
+    /// remove the header and the baggage member from what leaves the mesh
+    pub(super) strip: bool,
+    /// the domains whose hosts are inside; by default the mesh's own and svc.clusterset.local
+    pub(super) mesh_domains: Option<Vec<Domain>>,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self { strip: true, mesh_domains: None }
+    }
+}
+
+/// Values that no error repeats.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(inline))]
+pub(super) struct Secret<T>(pub(super) T);
+
+/// The fields of an object whose names are free, in their order.
+pub(super) struct Map<K, V>(pub(super) Vec<(K, V)>);
+
+impl<K, V> Default for Map<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Map<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MapVisitor(PhantomData))
+    }
+}
+
+struct MapVisitor<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for MapVisitor<K, V> {
+    type Value = Map<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object (name: value)")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let mut map = Vec::new();
+        while let Some(field) = fields.next_entry()? {
+            map.push(field);
+        }
+        Ok(Map(map))
+    }
+}
+
+impl Default for Workloads {
+    fn default() -> Self {
+        Self::Apps(Vec::new())
+    }
+}
+
+impl<'de> Deserialize<'de> for Workloads {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WorkloadsVisitor)
+    }
+}
+
+struct WorkloadsVisitor;
+
+impl<'de> Visitor<'de> for WorkloadsVisitor {
+    type Value = Workloads;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object (app: version), or a list of apps")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Workloads, A::Error> {
+        MapVisitor(PhantomData).visit_map(fields).map(Workloads::Versions)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Workloads, A::Error> {
+        let items = value::SeqAccessDeserializer::new(items);
+        Deserialize::deserialize(items).map(Workloads::Apps)
+    }
+}

@@ -1,0 +1,509 @@
+//! The document as a tree, from which serde reads the configuration's types, and which knows for
+//! each of their errors what stands at its place.
+//!
+//! serde's code is made once for each type that is read *and* for what it is read from; as all is
+//! read from a [`Place`], all of it is there once. It is kept in functions of their own
+//! (`#[inline(never)]`): a proxy compiles a function in memory that grows with it, and keeps what
+//! that took.
+
+use super::error::{Error, SHOWN, Step, json_path, shown};
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_json::Number;
+use std::collections::{BTreeMap, btree_map};
+use std::fmt::{self, Write};
+use std::slice;
+
+/// A JSON value. Fields of an object are in the order of their names, so that what is made of them
+/// does not depend on how they came.
+pub(super) enum Node {
+    Null,
+    Bool(bool),
+    Number(Number),
+    String(Box<str>),
+    List(Vec<Node>),
+    Object(BTreeMap<Box<str>, Node>),
+}
+
+impl Node {
+    /// RFC 8259 section 8.1: a byte order mark may be passed over.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json))
+    }
+
+    /// Reads the whole document.
+    pub(super) fn read<'de, T: Deserialize<'de>>(&'de self) -> Result<T, Error> {
+        let place = Place { node: self, secret: false };
+        T::deserialize(place).map_err(|failure| failure.at(place).0.into_error())
+    }
+
+    /// An error about what stands at `path`.
+    #[cold]
+    pub(super) fn error(&self, path: &[Step<'_>], allowed: impl Into<String>) -> Error {
+        let node = path.iter().try_fold(self, |node, step| match (node, *step) {
+            (Self::Object(fields), Step::Field(name)) => fields.get(name),
+            (Self::List(items), Step::Item(index)) => items.get(index),
+            _ => None,
+        });
+        Error {
+            path: json_path(path),
+            found: node.map(Self::shown).unwrap_or_default(),
+            allowed: allowed.into(),
+        }
+    }
+
+    /// What it is, at most 64 bytes of it.
+    fn shown(&self) -> String {
+        match self {
+            Self::String(text) => format!("{:?}", shown(text)),
+            other => {
+                let mut start = Start(String::new());
+                // It fails when there is enough.
+                let _ = write!(start, "{other}");
+                shown(&start.0)
+            }
+        }
+    }
+
+    /// What can be said of a secret.
+    fn kind(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Bool(_) => "a boolean".to_owned(),
+            Self::Number(_) => "a number".to_owned(),
+            Self::String(text) => format!("a string of {} bytes", text.len()),
+            Self::List(_) => "a list".to_owned(),
+            Self::Object(_) => "an object".to_owned(),
+        }
+    }
+}
+
+/// As JSON.
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::String(text) => write!(f, "{text:?}"),
+            Self::List(items) => {
+                for (n, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if n == 0 { '[' } else { ',' })?;
+                }
+                f.write_str(if items.is_empty() { "[]" } else { "]" })
+            }
+            Self::Object(fields) => {
+                for (n, (name, value)) in fields.iter().enumerate() {
+                    write!(f, "{}{name:?}:{value}", if n == 0 { '{' } else { ',' })?;
+                }
+                f.write_str(if fields.is_empty() { "{}" } else { "}" })
+            }
+        }
+    }
+}
+
+/// The start of a long text.
+struct Start(String);
+
+impl Write for Start {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.push_str(text);
+        if self.0.len() > SHOWN { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::String(text.into()))
+    }
+
+    #[inline(never)]
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    #[inline(never)]
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Node, A::Error> {
+        let mut object = BTreeMap::new();
+        while let Some(name) = fields.next_key::<Box<str>>()? {
+            if object.contains_key(&name) {
+                let message = format!("the field {:?} stands here a second time", shown(&name));
+                return Err(de::Error::custom(message));
+            }
+            object.insert(name, fields.next_value()?);
+        }
+        Ok(Node::Object(object))
+    }
+}
+
+/// What a type is read from.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'de> {
+    node: &'de Node,
+    /// It is a key, or a list of them, which errors must not repeat.
+    secret: bool,
+}
+
+impl<'de> Place<'de> {
+    fn object(self) -> Result<Fields<'de>, Failure> {
+        match self.node {
+            Node::Object(fields) => {
+                Ok(Fields { fields: fields.iter(), value: None, secret: self.secret })
+            }
+            _ => Err(de::Error::custom("expected an object (name: value)")),
+        }
+    }
+}
+
+/// The name of [`super::fields::Secret`], by which serde tells it from other newtypes.
+const SECRET: &str = "Secret";
+
+impl<'de> Deserializer<'de> for Place<'de> {
+    type Error = Failure;
+
+    #[inline(never)]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Node::Null => visitor.visit_unit(),
+            Node::Bool(value) => visitor.visit_bool(*value),
+            Node::Number(number) => visitor.visit_f64(number.as_f64().unwrap_or_default()),
+            Node::String(text) => visitor.visit_borrowed_str(text),
+            Node::List(_) => self.deserialize_seq(visitor),
+            Node::Object(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    #[inline(never)]
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Node::Bool(value) => visitor.visit_bool(*value),
+            _ => Err(de::Error::custom("expected true or false")),
+        }
+    }
+
+    /// Every number: protobuf's Struct makes doubles of them all. The visitor says what is wrong
+    /// with anything else.
+    #[inline(never)]
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Node::Number(number) => visitor.visit_f64(number.as_f64().unwrap_or_default()),
+            _ => visitor.visit_none(),
+        }
+    }
+
+    #[inline(never)]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Node::String(text) => visitor.visit_borrowed_str(text),
+            _ => Err(de::Error::custom("expected a string; quote it")),
+        }
+    }
+
+    /// `null` is a value of no type.
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_some(self)
+    }
+
+    #[inline(never)]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        let place = Self { secret: self.secret || name == SECRET, ..self };
+        visitor.visit_newtype_struct(place).map_err(|failure| failure.at(place))
+    }
+
+    #[inline(never)]
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node {
+            Node::List(items) => {
+                visitor.visit_seq(Items { items: items.iter(), index: 0, secret: self.secret })
+            }
+            _ if self.secret => Err(de::Error::custom("expected a list of keys")),
+            _ => Err(de::Error::custom("expected a list")),
+        }
+    }
+
+    #[inline(never)]
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_map(self.object()?)
+    }
+
+    #[inline(never)]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        visitor.visit_map(self.object()?)
+    }
+
+    /// A string, or an object that has one field.
+    #[inline(never)]
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match self.node {
+            Node::String(name) if variants.contains(&&**name) => {
+                return visitor.visit_enum(Variant { name, inside: None });
+            }
+            Node::Object(fields) if fields.len() == 1 => {
+                if let Some((name, node)) = fields.first_key_value() {
+                    return visitor
+                        .visit_enum(Variant { name, inside: Some(Self { node, ..self }) });
+                }
+            }
+            _ => {}
+        }
+        Err(de::Error::invalid_value(Unexpected::Enum, &visitor))
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 char unit unit_struct tuple tuple_struct bytes
+        byte_buf identifier ignored_any
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_str(visitor)
+    }
+}
+
+struct Items<'de> {
+    items: slice::Iter<'de, Node>,
+    index: usize,
+    secret: bool,
+}
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Failure> {
+        let Some(node) = self.items.next() else { return Ok(None) };
+        let place = Place { node, secret: self.secret };
+        let step = Step::Item(self.index);
+        self.index += 1;
+        seed.deserialize(place).map(Some).map_err(|failure| failure.at(place).behind(step))
+    }
+}
+
+struct Fields<'de> {
+    fields: btree_map::Iter<'de, Box<str>, Node>,
+    /// The field whose name was read last.
+    value: Option<(&'de str, &'de Node)>,
+    secret: bool,
+}
+
+impl<'de> MapAccess<'de> for Fields<'de> {
+    type Error = Failure;
+
+    /// An error of a name is one of its field.
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Failure> {
+        let Some((name, node)) = self.fields.next() else { return Ok(None) };
+        self.value = Some((name, node));
+        let place = Place { node, secret: self.secret };
+        seed.deserialize(BorrowedStrDeserializer::new(name))
+            .map(Some)
+            .map_err(|failure: Failure| failure.at(place).behind(Step::Field(name)))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        let Some((name, node)) = self.value.take() else {
+            return Err(de::Error::custom("a value is read before its name"));
+        };
+        let place = Place { node, secret: self.secret };
+        seed.deserialize(place).map_err(|failure| failure.at(place).behind(Step::Field(name)))
+    }
+}
+
+/// A value of an enum: its name, and what it has inside.
+struct Variant<'de> {
+    name: &'de str,
+    inside: Option<Place<'de>>,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'de> {
+    type Error = Failure;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Failure> {
+        match seed.deserialize(BorrowedStrDeserializer::<Failure>::new(self.name)) {
+            Ok(variant) => Ok((variant, self)),
+            Err(failure) => Err(self.failure(failure)),
+        }
+    }
+}
+
+impl Variant<'_> {
+    #[cold]
+    fn failure(&self, failure: Failure) -> Failure {
+        match self.inside {
+            Some(place) => failure.at(place).behind(Step::Field(self.name)),
+            None => failure,
+        }
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'de> {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        match self.inside {
+            None => Ok(()),
+            Some(_) => {
+                Err(self.failure(de::Error::custom(format!("expected the string {}", self.name))))
+            }
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
+        match self.inside {
+            Some(place) => seed.deserialize(place).map_err(|failure| self.failure(failure)),
+            None => Err(de::Error::custom(format!("expected an object ({}: ...)", self.name))),
+        }
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
+        Err(de::Error::custom("this type has no JSON form"))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Failure> {
+        Err(de::Error::custom("this type has no JSON form"))
+    }
+}
+
+/// An error on its way from the place where it was found to the root: each place that it passes
+/// adds what it knows.
+#[derive(Debug)]
+pub(super) struct Failure(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    path: String,
+    /// `None` as long as no place was passed.
+    found: Option<String>,
+    allowed: String,
+}
+
+impl Parts {
+    fn into_error(self) -> Error {
+        Error { path: self.path, found: self.found.unwrap_or_default(), allowed: self.allowed }
+    }
+}
+
+impl Failure {
+    /// It is about what stands here, if it is not about something inside of that.
+    #[cold]
+    #[inline(never)]
+    fn at(mut self, place: Place<'_>) -> Self {
+        if self.0.found.is_none() {
+            let node = place.node;
+            self.0.found = Some(if place.secret { node.kind() } else { node.shown() });
+        }
+        self
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn behind(mut self, step: Step<'_>) -> Self {
+        self.0.path = step.before(&self.0.path);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.allowed)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl de::Error for Failure {
+    #[cold]
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(Box::new(Parts { path: String::new(), found: None, allowed: message.to_string() }))
+    }
+
+    #[cold]
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}"))
+    }
+
+    #[cold]
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}"))
+    }
+
+    /// Of an object: [`Place::deserialize_enum`] knows the strings.
+    #[cold]
+    fn unknown_variant(name: &str, expected: &'static [&'static str]) -> Self {
+        Self::unknown_field(name, expected)
+    }
+
+    #[cold]
+    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(format_args!("unknown field; allowed: {}", expected.join(", ")))
+    }
+
+    #[cold]
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format_args!("the field {field} is required"))
+    }
+}
