@@ -11,7 +11,7 @@ use crate::host::{Facts, Host, Verdict};
 use crate::istio::cluster::{Domains, Egress};
 use crate::istio::node::{Direction, Kind, Node, Workload};
 use crate::plan::{self, Arrivals, Metrics, Mode, Plan, Response};
-use crate::roles::{gateway, inbound, outbound, waypoint};
+use crate::roles::{gateway, inbound, neutral, outbound, waypoint};
 use crate::track::TrackId;
 use crate::vocabulary::Family;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,20 +29,45 @@ pub struct Filter {
     metrics: Metrics,
     /// The request headers that a response at the edge depends on, if that is to be said.
     vary: Vec<Box<str>>,
+    is_neutral: bool,
     has_warned: AtomicBool,
 }
 
 impl Filter {
     /// Reads a configuration and the proxy's node. What is wrong with it is one line in the
     /// proxy's log, and `None`: the proxy then keeps the configuration that it had.
+    ///
+    /// A proxy that had none would answer 500 to every request (Envoy: `MissingConfigFilter`), so
+    /// there the filter is neutral instead: it decides nothing until a good configuration comes.
     pub fn configure(host: &mut impl Host, json: &[u8]) -> Option<Self> {
         match Config::parse(json) {
-            Ok(config) => Some(Self::new(host, config)),
-            Err(error) => {
+            Ok(config) => {
+                let filter = Self::new(host, config);
+                configured::note(host);
+                Some(filter)
+            }
+            Err(error) if configured::is_noted(host) => {
                 log::error!("release-track: configuration refused: {error}");
                 None
             }
+            Err(error) => {
+                let error = error.to_string();
+                if configured::is_news(host, error.as_bytes()) {
+                    log::error!(
+                        "release-track: configuration refused: {error} (and there is none to \
+                         keep: nothing is decided until a good one comes)"
+                    );
+                }
+                let mut filter = Self::new(host, Config::neutral()?);
+                filter.is_neutral = true;
+                Some(filter)
+            }
         }
+    }
+
+    /// Whether it waits for a good configuration, and decides nothing.
+    pub fn is_neutral(&self) -> bool {
+        self.is_neutral
     }
 
     /// A filter for the proxy at hand.
@@ -102,6 +127,7 @@ impl Filter {
             mode,
             metrics,
             vary,
+            is_neutral: false,
             has_warned: AtomicBool::new(false),
         }
     }
@@ -123,6 +149,9 @@ impl Filter {
     /// The plan of the role that has the request; `None` where nothing has to be done.
     fn plan(&self, facts: &mut impl Facts, view: &View<'_>) -> Option<Plan> {
         let Self { propagator, egress, .. } = self;
+        if self.is_neutral {
+            return Some(neutral::plan(facts, self.node.kind));
+        }
         match (self.node.kind, &self.decider) {
             (Kind::Gateway, Some(decider)) => {
                 Some(gateway::decide(facts, view, decider, propagator, egress))
@@ -163,6 +192,32 @@ impl Filter {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             let id = &self.node.id;
             log::warn!("release-track: does nothing on this proxy ({id:?}): {why}");
+        }
+    }
+}
+
+/// Whether this process ever had a good configuration, in the proxy's shared data: all its workers
+/// see it, and it is gone with the process.
+mod configured {
+    use crate::host::{Facts, Host};
+
+    const KEY: &[u8] = b"release-track/1/configured";
+
+    pub(super) fn is_noted(facts: &mut impl Facts) -> bool {
+        matches!(facts.shared_data(KEY), Ok(Some((value, _))) if !value.is_empty())
+    }
+
+    /// Whether no worker has told this error yet.
+    pub(super) fn is_news(host: &mut impl Host, error: &[u8]) -> bool {
+        const TOLD: &[u8] = b"release-track/1/refused";
+        let is_told = matches!(host.shared_data(TOLD), Ok(Some((told, _))) if told == error);
+        let _ = host.set_shared_data(TOLD, error, 0);
+        !is_told
+    }
+
+    pub(super) fn note(host: &mut impl Host) {
+        if !is_noted(host) {
+            let _ = host.set_shared_data(KEY, b"1", 0);
         }
     }
 }

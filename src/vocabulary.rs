@@ -98,6 +98,8 @@ words! {
         BaggageFull = "baggage_full": "the baggage has no room for the track",
         /// A preview token was wrong, expired, or for a track that is gone.
         TokenInvalid = "token_invalid": "a preview token is not valid, or not any more",
+        /// A request passed while no good configuration has come yet.
+        Neutral = "neutral": "no good configuration has come yet, and nothing is decided",
         /// A request left the mesh, and its track was removed.
         Stripped = "stripped": "the request leaves the mesh, and its track was removed",
     }

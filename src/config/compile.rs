@@ -49,6 +49,27 @@ pub(super) fn parse(json: &[u8]) -> Result<Config, Error> {
         };
         Error { path: String::new(), found: found.to_owned(), allowed }
     })?;
+    let written: PluginConfig = document.read()?;
+    if written.tracks.is_empty() {
+        return Err(document.error(&[TRACKS], "at least one track is required"));
+    }
+    compile(&document, written)
+}
+
+/// The defaults, without a track.
+#[cold]
+pub(super) fn neutral() -> Result<Config, Error> {
+    let document = Node::parse(br#"{"tracks":[]}"#).map_err(|error| Error {
+        path: String::new(),
+        found: String::new(),
+        allowed: error.to_string(),
+    })?;
+    let written = document.read()?;
+    compile(&document, written)
+}
+
+#[cold]
+fn compile(document: &Node, written: PluginConfig) -> Result<Config, Error> {
     let PluginConfig {
         tracks,
         header,
@@ -63,8 +84,8 @@ pub(super) fn parse(json: &[u8]) -> Result<Config, Error> {
         isolation,
         egress,
         dry_run,
-    } = document.read()?;
-    let tracks = compile_tracks(&document, tracks)?;
+    } = written;
+    let tracks = compile_tracks(document, tracks)?;
     let workloads_known = tracks.workloads.iter().any(|workloads| !workloads.is_empty());
     if isolation == Isolation::Enforce && !workloads_known {
         return Err(document.error(
@@ -73,7 +94,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Config, Error> {
         ));
     }
     Ok(Config {
-        propagation: compile_propagation(&document, propagation, &tracks.names)?,
+        propagation: compile_propagation(document, propagation, &tracks.names)?,
         names: tracks.names,
         workloads: tracks.workloads,
         rules: Rules::new(tracks.rules),
@@ -82,7 +103,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Config, Error> {
         labels: compile_labels(labels),
         trust_incoming,
         preview: preview
-            .map(|preview| compile_preview(&document, preview, &identity.source))
+            .map(|preview| compile_preview(document, preview, &identity.source))
             .transpose()?,
         shares: Shares::new(tracks.shares, &identity.salt),
         identity: identity.source,
@@ -106,9 +127,6 @@ struct Tracks {
 
 #[cold]
 fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks, Error> {
-    if written.is_empty() {
-        return Err(document.error(&[TRACKS], "at least one track is required"));
-    }
     if written.len() > MOST_TRACKS {
         return Err(too_many(&[TRACKS], format!("{} tracks", written.len()), MOST_TRACKS));
     }

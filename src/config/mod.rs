@@ -84,4 +84,9 @@ impl Config {
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
         compile::parse(json)
     }
+
+    /// The defaults, and no track: for a proxy that has none to follow.
+    pub(crate) fn neutral() -> Option<Self> {
+        compile::neutral().ok()
+    }
 }

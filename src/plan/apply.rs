@@ -33,6 +33,7 @@ pub(crate) fn apply(
             response.at_edge = true;
         }
         Source::Carried(carrier) => metrics.propagated(host, plan.follows, carrier),
+        Source::Neutral => metrics.happened(host, Event::Neutral),
         Source::Unsaid => {}
     }
     if treatment == Treatment::Strip && propagator.is_borne(view) {

@@ -33,6 +33,8 @@ pub(crate) enum Source {
     Carried(Option<Carrier>),
     /// That is nobody's concern.
     Unsaid,
+    /// No good configuration has come yet.
+    Neutral,
 }
 
 /// Whether a request arrives at a pod, and belongs there.

@@ -3,6 +3,7 @@
 
 pub(crate) mod gateway;
 pub(crate) mod inbound;
+pub(crate) mod neutral;
 pub(crate) mod outbound;
 pub(crate) mod waypoint;
 

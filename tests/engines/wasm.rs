@@ -12,18 +12,31 @@ pub(super) fn run(cases: &[&Case]) -> Result<Vec<Wrong>, Failed> {
     cases.iter().map(|case| run_one(&module, case)).collect()
 }
 
+const GOOD: &str = r#"{"tracks":[{"name":"good"}]}"#;
+
 fn run_one(module: &Module, case: &Case) -> Result<Wrong, Failed> {
     let vm = vm(module, &proxy(case), VmConfig::default())?;
-    let configured = vm.configure(&case.config);
-    let mut warned: Vec<_> = warnings(&take_log(vm.host())).map(str::to_owned).collect();
-    // The configuration has been tried before, in a VM that was thrown away.
-    warned.dedup();
+    let configure = |config: &str| {
+        let configured = vm.configure(config);
+        let mut warned: Vec<_> = warnings(&take_log(vm.host())).map(str::to_owned).collect();
+        // The configuration has been tried before, in a VM that was thrown away.
+        warned.dedup();
+        (configured, warned)
+    };
+    let (configured, warned) = configure(&case.config);
     match (&case.act, configured) {
-        (Act::Refused(refused), Err(Error::Refused(Callback::Configure))) => {
-            Ok(refused.check(&warned))
-        }
-        (Act::Refused(_), Ok(_)) => Ok(vec!["the configuration was not refused".into()]),
         (_, Err(error)) => Ok([vec![error.to_string()], warned].concat()),
+        (Act::Refused(refused), Ok(_)) => {
+            // As the first it is accepted, and the filter is neutral; one in force stays.
+            let mut wrong = refused.check(&warned);
+            wrong.extend(configure(GOOD).1);
+            let (configured, warned) = configure(&case.config);
+            if !matches!(configured, Err(Error::Refused(Callback::Configure))) {
+                wrong.push("the update was not refused".to_owned());
+            }
+            wrong.extend(refused.check(&warned));
+            Ok(wrong)
+        }
         (Act::Requests(steps), Ok(plugin)) => {
             let mut bindings = Bindings::default();
             let mut wrong = case.check_warnings(&warned);

@@ -55,6 +55,7 @@ struct CaseText {
     #[serde(default)]
     leave_out: BTreeMap<String, String>,
     refused: Option<RefusedText>,
+    neutral: Option<RefusedText>,
     steps: Option<Vec<StepText>>,
     // A case of one step, without the list.
     cluster: Option<String>,
@@ -103,6 +104,13 @@ struct RefusedText {
     says: Vec<String>,
     #[serde(default)]
     hides: Vec<String>,
+}
+
+impl From<RefusedText> for Refused {
+    fn from(text: RefusedText) -> Self {
+        let RefusedText { path, says, hides } = text;
+        Self { path, says, hides }
+    }
 }
 
 /// An expectation of the file by its name, or one of the case's own.
@@ -247,9 +255,7 @@ impl Reader<'_> {
             ..StepText::default()
         };
         let act = match (text.refused, text.steps) {
-            (Some(RefusedText { path, says, hides }), None) => {
-                Act::Refused(Refused { path, says, hides })
-            }
+            (Some(refused), None) => Act::Refused(refused.into()),
             (None, None) => Act::Requests(vec![self.step(one, &StepText::default(), direction)?]),
             (None, Some(steps)) if one.expect.is_none() && one.send.is_none() => {
                 let steps = steps.into_iter().map(|step| self.step(step, &one, direction));
@@ -265,9 +271,10 @@ impl Reader<'_> {
             environment: text.environment.unwrap_or_default(),
             now_ms: text.now.map_or(NOW_MS, |seconds| seconds * 1000),
             warns: text.warns,
+            alone: text.alone || text.neutral.is_some(),
+            neutral: text.neutral.map(Refused::from),
             act,
             left_out,
-            alone: text.alone,
         })
     }
 

@@ -59,6 +59,9 @@ pub struct Case {
     pub now_ms: u64,
     /// What the log says when the configuration arrives, one text for every warning.
     pub warns: Vec<String>,
+    /// The configuration is refused, as the first of its process: the requests meet a filter that is
+    /// neutral.
+    pub neutral: Option<Refused>,
     pub act: Act,
     /// The engines that cannot run it, and why.
     pub left_out: BTreeMap<Engine, String>,
@@ -78,6 +81,9 @@ pub enum Act {
 impl Case {
     /// What is wrong with the warnings in the log when the configuration has arrived.
     pub fn check_warnings(&self, lines: &[String]) -> Vec<String> {
+        if let Some(refused) = &self.neutral {
+            return refused.check(lines);
+        }
         let says = |(line, text): (&String, &String)| line.contains(text);
         if lines.len() == self.warns.len() && lines.iter().zip(&self.warns).all(says) {
             return Vec::new();
