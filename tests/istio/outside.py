@@ -5,6 +5,7 @@ As a program, `outside.py PORT...`: HTTP servers that answer each request with i
 
 import http.server
 import json
+import socketserver
 import sys
 import threading
 from pathlib import Path
@@ -44,7 +45,7 @@ print(json.dumps(json.loads(body) if answer.status == 200 else [["failed", f"{an
 """
 
 if __name__ == "__main__":
-    servers = [http.server.ThreadingHTTPServer(("", int(port)), Echo) for port in sys.argv[1:]]
+    servers = [socketserver.ThreadingTCPServer(("", int(port)), Echo) for port in sys.argv[1:]]
     threads = [threading.Thread(target=server.serve_forever) for server in servers]
     for thread in threads:
         thread.start()
