@@ -88,7 +88,7 @@ class Pod:
         return next(p["containerPort"] for c in self._all for p in c.get("ports", []) if p.get("name") == target)
 
     def resolve(self, names, world):
-        """Make these Services, (namespace, name, address), known to the pod, and the hosts of the world, {name: address}."""
+        """Make these Services, (namespace, name, address), known to the pod, and hosts outside, {name: address}."""
         lines = ["127.0.0.1 localhost"]
         for namespace, name, address in names:
             short = name if namespace == self.namespace else ""

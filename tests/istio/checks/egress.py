@@ -6,6 +6,7 @@ import re
 import outside
 import weather
 from machine import Stopped, until
+
 _ADDRESS = "10.200.200.1"
 _PORT = 80  # the mesh has Services there: plain HTTP is known to be HTTP
 _UNKNOWN_PORT = 8099  # and none there
@@ -35,7 +36,7 @@ def undeclared_port(tier, installation):
 
 
 def undeclared_by_name(tier, installation):
-    """A host that nobody declared, ALLOW_ANY_DYNAMIC_DNS: by AllowAnyDynamicDNSCluster, without header and member, on any port"""
+    """A host that nobody declared, ALLOW_ANY_DYNAMIC_DNS: by its own cluster, without header and member, on any port"""
     _prepare(tier, installation)
     mode = "meshConfig: {outboundTrafficPolicy: {mode: %s}}"
     tier.mesh.configure(mode % "ALLOW_ANY_DYNAMIC_DNS")
@@ -68,7 +69,7 @@ def declared_wildcard(tier, installation):
 
 
 def mesh_name(tier, installation):
-    """A ServiceEntry by a name of the mesh's own domain: it is taken for a service of the mesh, and sees all; not once its route removes it"""
+    """A ServiceEntry by a name of the mesh's own domain: taken for a service of the mesh, until its route removes both"""
     _prepare(tier, installation)
     host = "payments.weather.svc.cluster.local"
     entry = _entry("payments", host, f"resolution: STATIC\n  endpoints: [{{address: {_ADDRESS}}}]")
@@ -180,7 +181,7 @@ def _caller(tier):
 
 
 def _call(tier, host, port=_PORT):
-    """{name: value} of what a server outside sees of a call that a tested application makes; or why there is nothing."""
+    """{name: value} of what a server outside sees of a tested application's call; or why there is nothing."""
     headers = (("host", host), *_CARRIERS)
     said = _caller(tier).python(outside.CALL, _ADDRESS, port, json.dumps(headers))
     return dict(json.loads(said))
@@ -207,7 +208,11 @@ def _until_through(tier, host, cluster, seconds, port=_PORT):
 
 def _leaks(seen):
     """What says the track, if anything does."""
-    return [name for name, value in seen.items() if name == "x-release-track" or "release-track" in value or "v2" in re.split(r"[\W_]", value)]
+    return [
+        name
+        for name, value in seen.items()
+        if name == "x-release-track" or "release-track" in value or "v2" in re.split(r"[\W_]", value)
+    ]
 
 
 def _require_stripped(tier, host, cluster, seconds=30, port=_PORT):

@@ -60,7 +60,7 @@ def reproducible(tier, installation):
 
 
 def image_checked(tier, installation):
-    """release-track check --image finds what was pushed, image and artifact, and says what was not pushed, or is not what was built"""
+    """release-track check --image finds what was pushed, and says what was not, or is not what was built"""
     artifact = tier.registry.push("0.1.0-artifact", tool="oras")
     never = tier.edited(installation, lambda manifest: re.sub(r"@sha256:\w+", "@sha256:" + "0" * 64, manifest))
     for folder, module, wanted in (
@@ -69,7 +69,14 @@ def image_checked(tier, installation):
         (never, "dist/release-track.wasm", {"image-not-found"}),
         (installation, "Cargo.toml", {"image-differs"}),
     ):
-        command = [PROJECT / "target/debug/release-track", "check", "--image", "--output=json", f"--module={PROJECT / module}", folder / "wasmplugin.yaml"]
+        command = [
+            PROJECT / "target/debug/release-track",
+            "check",
+            "--image",
+            "--output=json",
+            f"--module={PROJECT / module}",
+            folder / "wasmplugin.yaml",
+        ]
         nobody = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
         done = subprocess.run(command, capture_output=True, text=True, env=nobody)
         report = json.loads(done.stdout) if done.stdout else {"diagnostics": []}
