@@ -69,7 +69,7 @@ def declared_wildcard(tier, installation):
 
 
 def mesh_name(tier, installation):
-    """A ServiceEntry by a name of the mesh's own domain: taken for a service of the mesh, until its route removes both"""
+    """A ServiceEntry by a name of the mesh's own domain: taken for a service of the mesh, till a route removes both"""
     _prepare(tier, installation)
     host = "payments.weather.svc.cluster.local"
     entry = _entry("payments", host, f"resolution: STATIC\n  endpoints: [{{address: {_ADDRESS}}}]")
