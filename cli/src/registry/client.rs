@@ -2,7 +2,7 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pull>
 
-use super::{MAX_MODULE, Reference, digest};
+use super::reference::Reference;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
@@ -72,21 +72,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// A layer, whose bytes are those that its digest is of.
-    pub(super) fn blob(&mut self, wanted: &str) -> Result<Vec<u8>, Error> {
-        let bytes = self.get(&format!("blobs/{wanted}"), "*/*", MAX_MODULE);
-        let bytes = bytes.map_err(|error| match error {
-            Error::NotFound => Error::Unusable(format!("its layer {wanted} is not there")),
-            error => error,
-        })?;
-        let found = digest(&bytes);
-        if found == wanted {
-            Ok(bytes)
-        } else {
-            Err(Error::Unusable(format!("its layer {wanted} came as {found}")))
-        }
-    }
-
+    /// The body, of so many bytes at most, of what the registry has under a path of the repository.
     pub(super) fn get(&mut self, path: &str, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut response = self.send(path, accept)?;
         if response.status() == 401 && self.authorization.is_none() {

@@ -113,19 +113,34 @@ fn module(client: &mut Client<'_>, manifest: &Manifest) -> Result<(&'static str,
     };
     if manifest.media_type == DOCKER_MANIFEST {
         return match &*last.media_type {
-            DOCKER_LAYER => Ok(("a Docker image", from_archive(&client.blob(&last.digest)?)?)),
+            DOCKER_LAYER => Ok(("a Docker image", from_archive(&blob(client, &last.digest)?)?)),
             other => unusable(&format!("agents do not read a last layer of type {other}")),
         };
     }
     if last.media_type == OCI_LAYER {
-        return Ok(("an OCI image", from_archive(&client.blob(&last.digest)?)?));
+        return Ok(("an OCI image", from_archive(&blob(client, &last.digest)?)?));
     }
     match manifest.layers.iter().find(|layer| layer.media_type == WASM_LAYER) {
         Some(layer) if manifest.layers.len() == 2 => {
-            Ok(("an OCI artifact", client.blob(&layer.digest)?))
+            Ok(("an OCI artifact", blob(client, &layer.digest)?))
         }
         Some(_) => unusable("agents take an artifact of two layers, and no other"),
         None => unusable(&format!("agents do not read a last layer of type {}", last.media_type)),
+    }
+}
+
+/// A layer, whose bytes are those that its digest is of.
+fn blob(client: &mut Client<'_>, wanted: &str) -> Result<Vec<u8>, Error> {
+    let bytes = client.get(&format!("blobs/{wanted}"), "*/*", MAX_MODULE);
+    let bytes = bytes.map_err(|error| match error {
+        Error::NotFound => Error::Unusable(format!("its layer {wanted} is not there")),
+        error => error,
+    })?;
+    let found = digest(&bytes);
+    if found == wanted {
+        Ok(bytes)
+    } else {
+        Err(Error::Unusable(format!("its layer {wanted} came as {found}")))
     }
 }
 
