@@ -130,7 +130,7 @@ push: build ## Push the image to IMAGE=registry/name:tag; dist/wasmplugin is the
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts
 	@$(MAKE) --no-print-directory build $(ENVOY_READY)
-	@cargo build --quiet --package demo
+	@cargo build --quiet --package demo --package release-track-cli
 	@exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi
 

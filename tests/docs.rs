@@ -213,14 +213,16 @@ fn what_applications_forward_is_shown_by_cases() {
 }
 
 #[test]
-fn every_attack_is_a_case() {
+fn every_attack_and_every_cluster_is_a_case() {
     let cases = cases_in_envoy();
-    let attacks = table("docs/trust-boundary.md", "attacks");
-    assert!(attacks.len() > 20);
-    for row in attacks {
-        let (file, name) = row.last().unwrap().split_once(": ").unwrap();
-        let found = cases.iter().any(|case| *case == (file.to_owned(), name.to_owned()));
-        assert!(found, "there is no case {name:?} in {file}");
+    for (name, at_least) in [("attacks", 20), ("clusters", 20)] {
+        let rows = table("docs/trust-boundary.md", name);
+        assert!(rows.len() >= at_least);
+        for row in rows {
+            let (file, name) = row.last().unwrap().split_once(": ").unwrap();
+            let found = cases.iter().any(|case| *case == (file.to_owned(), name.to_owned()));
+            assert!(found, "there is no case {name:?} in {file}");
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod given;
 mod input;
 mod output;
 mod refusal;
+mod registry;
 mod report;
 mod schema;
 mod token;
@@ -38,7 +39,8 @@ Exit codes: 0 valid or answered, 1 refused or not found, 2 wrong usage.";
 ///
 /// release-track is a filter for Istio's Envoys: the edge decides which track (a named release) a
 /// request follows, and every downstream call of that request follows it too. These commands run
-/// the filter's own code on your files; they need no cluster and change nothing.
+/// the filter's own code on your files; they need no cluster and change nothing. Only check --image
+/// asks somebody else: the image's registry.
 #[derive(Parser)]
 #[command(name = "release-track", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {

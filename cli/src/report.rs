@@ -86,12 +86,16 @@ fn width() -> usize {
     terminal_size::terminal_size().map_or(100, |(width, _)| width.0.into())
 }
 
+/// What looks like a key, or is the digest of an image.
 static KEY: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("[0-9A-Fa-f]{24,}").expect("it compiles"));
+    LazyLock::new(|| Regex::new(r#"(sha256: ?["']?)?[0-9A-Fa-f]{24,}"#).expect("it compiles"));
 
 /// The file's text with asterisks for keys: reports end up in build logs.
 fn masked(file: &File) -> String {
-    let stars = |found: &Captures<'_>| "*".repeat(found[0].len());
+    let stars = |found: &Captures<'_>| match found.get(1) {
+        Some(_) => found[0].to_owned(),
+        None => "*".repeat(found[0].len()),
+    };
     let mut text = KEY.replace_all(&file.text, stars).into_owned();
     for document in file.documents.iter().flatten() {
         mask(document, false, &mut text);

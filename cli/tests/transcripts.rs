@@ -3,13 +3,17 @@
 //!
 //! A block of code with a name behind its language is a file. A block of `console` has commands
 //! after `$ ` (and `> `, where one goes on), each with what it prints and its exit code, if that
-//! is not 0. They run in a folder of their own, beside the project's manifests.
+//! is not 0. They run in a folder of their own, beside the project's manifests, where nobody is logged
+//! in anywhere. `registry.example.com` is there: `registry/` says what it has.
 //! `UPDATE_DOCS=1 cargo test --test transcripts` writes all outputs anew.
+
+mod registry;
 
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::{env, fs};
 
 #[test]
@@ -37,6 +41,8 @@ fn replay(file: &Path) {
     for name in ["wasmplugin", "examples"] {
         symlink(root().join(name).canonicalize().unwrap(), folder.path().join(name)).unwrap();
     }
+    fs::create_dir(folder.path().join("dist")).unwrap();
+    fs::write(folder.path().join("dist/release-track.wasm"), registry::built()).unwrap();
     let replayed = run(&text, folder.path());
     if env::var_os("UPDATE_DOCS").is_some() {
         fs::write(file, replayed).unwrap();
@@ -65,7 +71,7 @@ fn run(text: &str, folder: &Path) -> String {
             if let Some((_, name)) = info.split_once(' ') {
                 let path = folder.join(name);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, &contents).unwrap();
+                fs::write(path, there(&contents)).unwrap();
             }
             replayed.push_str(&contents);
         }
@@ -97,18 +103,30 @@ fn replay_block(block: &[&str], folder: &Path, replayed: &mut String) -> usize {
     commands.len()
 }
 
+/// The registry's name in a transcript, and where it really is.
+const REGISTRY: &str = "registry.example.com";
+static ADDRESS: LazyLock<String> = LazyLock::new(registry::start);
+
+fn there(text: &str) -> String {
+    text.replace(REGISTRY, &ADDRESS)
+}
+
 fn output(command: &str, folder: &Path) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_release-track"));
     let path = format!("{}:{}", binary.parent().unwrap().display(), env::var("PATH").unwrap());
     let output = Command::new("bash")
-        .args(["-c", &format!("exec 2>&1\n{command}")])
+        .args(["-c", &format!("exec 2>&1\n{}", there(command))])
         .current_dir(folder)
         .env("PATH", path)
+        .env("HOME", folder)
+        .env("XDG_RUNTIME_DIR", folder)
+        .env_remove("DOCKER_CONFIG")
+        .env_remove("REGISTRY_AUTH_FILE")
         .env_remove("CLICOLOR_FORCE")
         .env("NO_COLOR", "1")
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap().replace(&*ADDRESS, REGISTRY);
     // A space at the end of a line would not outlast an editor.
     let text: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
     match output.status.code().unwrap() {

@@ -29,11 +29,12 @@ impl Domains {
         })
     }
 
-    /// Whether a cluster is outside: `PassthroughCluster`, or `outbound|PORT|SUBSET|HOST` and
-    /// `inbound-vip|PORT|SUBSET|HOST` of a host under none of the domains (Istio:
-    /// `model.BuildSubsetKey`). Every other name is inside.
+    /// Whether a cluster is outside: one of those for hosts that nobody declared (Istio:
+    /// `pilot/pkg/networking/util`), or `outbound|PORT|SUBSET|HOST` and `inbound-vip|PORT|SUBSET|HOST`
+    /// of a host under none of the domains (Istio: `model.BuildSubsetKey`). Every other name is
+    /// inside: the table in docs/trust-boundary.md has them all.
     pub fn exclude(&self, cluster: &[u8]) -> bool {
-        if cluster == b"PassthroughCluster" {
+        if matches!(cluster, b"PassthroughCluster" | b"AllowAnyDynamicDNSCluster") {
             return true;
         }
         let mut fields = cluster.splitn(4, |b| *b == b'|');
@@ -88,6 +89,9 @@ mod tests {
             "inbound|3000||",
             "outbound_.80_._.example.com",
             "BlackHoleCluster",
+            "InboundPassthroughCluster",
+            "UnknownService",
+            "encap",
             "outbound|80|",
             "",
         ] {
@@ -95,6 +99,9 @@ mod tests {
         }
         for outside in [
             "PassthroughCluster",
+            "AllowAnyDynamicDNSCluster",
+            "outbound|80||*.partner.example",
+            "outbound|80||legacy",
             "outbound|443||api.example.com",
             "outbound|443||notsvc.cluster.local",
             "outbound|443||svc.cluster.local.example.com",

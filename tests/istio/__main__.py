@@ -42,15 +42,23 @@ def main():
 
 def run(folder):
     """The number of checks that failed: the first one that does ends it."""
-    from checks import changes, failures, manifests, metrics, story
+    from checks import changes, egress, failures, manifests, metrics, story
     from tier import Tier
 
     checks = [
         manifests.reproducible,
+        manifests.image_checked,
         manifests.analyzed,
         failures.bad_first_configuration,
         failures.missing_image,
         story.wasm_plugin,
+        egress.undeclared,
+        egress.undeclared_port,
+        egress.undeclared_by_name,
+        egress.declared,
+        egress.declared_wildcard,
+        egress.mesh_name,
+        egress.wildcard_through_gateway,
         metrics.unlabelled,
         metrics.labelled,
         metrics.nothing_forwarded,

@@ -85,6 +85,23 @@ def start(name, *command, **options):
     return process
 
 
+def plug(pid, address):
+    """Connect the network namespace that a process is about to have to the bridge. Returns the namespace's path."""
+    network = f"/proc/{pid}/ns/net"
+    until("network namespace", lambda: os.readlink(network) != os.readlink("/proc/self/ns/net"))
+    port = "p" + address.replace("10.200.", "")
+    run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", pid)
+    run("ip", "link", "set", port, "master", "bridge", "up")
+    for command in (
+        f"address add {address}/16 dev eth0",
+        "link set eth0 up",
+        "link set lo up",
+        f"route add default via {BRIDGE}",
+    ):
+        run("nsenter", f"--net={network}", "ip", *command.split())
+    return network
+
+
 def stop(name, number=signal.SIGTERM, patience=10):
     """End a started process and all that it started; kill what is left after `patience` seconds."""
     process = _running.pop(name)

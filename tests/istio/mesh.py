@@ -45,13 +45,17 @@ class Mesh:
         files = (argument for file in (HERE / "installation.yaml", *more) for argument in ("-f", file))
         return self.istioctl("manifest", "generate", *files)
 
-    def configure(self, settings):
-        """Change the mesh's configuration as an installation with more settings (YAML) does."""
+    def manifests(self, settings):
+        """The manifests of an installation with more settings (YAML)."""
         overlay = STATE / "overlay.yaml"
         overlay.write_text(
             "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n" + textwrap.indent(settings, "  ")
         )
-        for manifest in self._manifests(overlay).split("\n---\n"):
+        return self._manifests(overlay).split("\n---\n")
+
+    def configure(self, settings):
+        """Change the mesh's configuration as an installation with more settings (YAML) does."""
+        for manifest in self.manifests(settings):
             if re.search("^kind: ConfigMap$", manifest, re.M) and re.search("^  name: istio$", manifest, re.M):
                 self.cluster.kubectl("apply", "--server-side", "-f", "-", input=manifest)
         for pod in self.node.pods.values():

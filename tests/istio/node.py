@@ -14,6 +14,7 @@ class Node:
         self._images = images
         self._addresses = (f"10.200.{n // 250 + 1}.{n % 250 + 1}" for n in itertools.count())
         self.pods = {}  # by (namespace, Deployment)
+        self._world = {}  # host: address, of what is no Service
 
     def sync(self):
         """Make what the Deployments and Services ask for; returns when every pod is ready."""
@@ -27,14 +28,22 @@ class Node:
         for key in wanted.keys() - self.pods.keys():
             self.pods[key] = Pod(self._cluster, wanted[key], self._images, next(self._addresses))
         self._publish()
-        names = list(self._names())
-        for pod in self.pods.values():
-            pod.resolve(names)
+        self._resolve()
         with ThreadPoolExecutor(len(self.pods)) as at_once:  # some wait for what others bring
             list(at_once.map(Pod.start, self.pods.values()))
         for pod in self.pods.values():
             pod.wait_ready()
         self._publish()
+
+    def know(self, host, address):
+        """Make the address of a host outside known to every pod."""
+        self._world[host] = address
+        self._resolve()
+
+    def _resolve(self):
+        names = list(self._names())
+        for pod in self.pods.values():
+            pod.resolve(names, self._world)
 
     def restart(self, which):
         """New pods in the place of those for which `which` is true."""

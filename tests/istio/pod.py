@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -86,14 +87,15 @@ class Pod:
             return target
         return next(p["containerPort"] for c in self._all for p in c.get("ports", []) if p.get("name") == target)
 
-    def resolve(self, names):
-        """Make these Services, (namespace, name, address), known to the pod."""
+    def resolve(self, names, world):
+        """Make these Services, (namespace, name, address), known to the pod, and hosts outside, {name: address}."""
         lines = ["127.0.0.1 localhost"]
         for namespace, name, address in names:
             short = name if namespace == self.namespace else ""
             lines.append(
                 f"{address} {name}.{namespace}.svc.cluster.local {name}.{namespace}.svc {name}.{namespace} {short}"
             )
+        lines += [f"{address} {host}" for host, address in world.items()]
         (self._root / "etc").mkdir(parents=True, exist_ok=True)
         (self._root / "etc/hosts").write_text("\n".join(lines) + "\n")
 
@@ -143,6 +145,10 @@ class Pod:
         process.stdin.write(line.encode() + b"\n")
         process.stdin.flush()
         until(f"answer to «{line}»", lambda: machine.tail(self._log(container), 1) == line)
+
+    def python(self, program, *arguments):
+        """What a Python program prints that runs in the pod's network, as an application there."""
+        return run("nsenter", f"--net={self._network}", "--", sys.executable, "-c", program, *arguments)
 
     def logged(self, text):
         """How many lines of its proxy's log have this text."""
@@ -261,18 +267,7 @@ class Pod:
 
     def _provide_network(self):
         pause = start(self._log("pause"), "unshare", "--net", "sleep", "infinity")
-        self._network = f"/proc/{pause.pid}/ns/net"
-        until("network namespace", lambda: os.readlink(self._network) != os.readlink("/proc/self/ns/net"))
-        plug = "p" + self.address.replace("10.200.", "")
-        run("ip", "link", "add", plug, "type", "veth", "peer", "name", "eth0", "netns", pause.pid)
-        run("ip", "link", "set", plug, "master", "bridge", "up")
-        for command in (
-            f"address add {self.address}/16 dev eth0",
-            "link set eth0 up",
-            "link set lo up",
-            f"route add default via {BRIDGE}",
-        ):
-            run("nsenter", f"--net={self._network}", "ip", *command.split())
+        self._network = machine.plug(pause.pid, self.address)
         for sysctl in self._spec.get("securityContext", {}).get("sysctls", []):
             run(
                 "nsenter",

@@ -1,5 +1,6 @@
 //! `check`: what the filter will say to a configuration, and what will surprise its author.
 
+mod image;
 mod options;
 mod pattern;
 mod rollout;
@@ -28,6 +29,8 @@ Examples:
   Does this change let proxies disagree while it rolls out?
     kubectl get wasmplugin release-track -n istio-system -o yaml > old.yaml
     release-track check --previous old.yaml wasmplugin.yaml
+  Will the proxies find the image, and is it what was built?
+    release-track check --image dist/wasmplugin/wasmplugin.yaml
   What helm or kustomize makes:
     kustomize build deploy | release-track check -
 
@@ -48,6 +51,18 @@ pub(crate) struct Check {
     /// What is in force now: warn of changes that take two steps
     #[arg(long, value_name = "OLD")]
     previous: Option<PathBuf>,
+    /// Ask the registry for the image that each plugin names, as the proxies will
+    ///
+    /// With the login that docker or podman has for it; REGISTRY_AUTH_FILE and DOCKER_CONFIG name
+    /// other places. An image that cannot be fetched is 403 for every request, also after an update.
+    #[arg(long)]
+    image: bool,
+    /// What the image's module is compared with [default: dist/release-track.wasm, if it is there]
+    #[arg(long, value_name = "FILE", requires = "image")]
+    module: Option<PathBuf>,
+    /// Believe any certificate of the registry, and speak plain HTTP if it does
+    #[arg(long, requires = "image")]
+    insecure: bool,
     /// Exit with 1 on warnings, too
     #[arg(long)]
     strict: bool,
@@ -59,6 +74,9 @@ pub(crate) struct Check {
 #[derive(Serialize)]
 struct Report<'a> {
     configurations: Vec<Summary<'a>>,
+    /// With `--image` only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<image::Fetched<'a>>,
     diagnostics: Vec<Record<'a>>,
     errors: usize,
     warnings: usize,
@@ -92,6 +110,14 @@ impl Check {
         }
         diagnostics.extend(options::twice(&manifests.configurations));
         diagnostics.extend(routes::check(&valid, &manifests.routes));
+        let image = self.image.then(|| image::Check::new(self.module.as_deref(), self.insecure));
+        let image = image.transpose()?;
+        let mut images = Vec::new();
+        if let Some(check) = &image {
+            for source in &manifests.configurations {
+                images.extend(check.run(source, &mut diagnostics));
+            }
+        }
         if self.previous.is_some() {
             let (old, _) = the_one(&previous)?;
             for valid in &valid {
@@ -111,6 +137,7 @@ impl Check {
         let summaries = manifests.configurations.iter().map(|source| summary(source, &valid));
         let report = Report {
             configurations: summaries.collect(),
+            images,
             diagnostics: diagnostics.iter().map(Diagnostic::record).collect(),
             errors,
             warnings,
@@ -151,6 +178,9 @@ fn print(report: &Report<'_>, diagnostics: &[Diagnostic<'_>], manifests: &Manife
             "refused".to_owned()
         };
         say!("{file}:{line}: {name}: {verdict}");
+    }
+    for image in &report.images {
+        say!("{image}");
     }
     let count = |number: usize, what: &str| match number {
         0 => None,

@@ -16,6 +16,15 @@ pub(crate) struct Configuration<'a> {
     pub(crate) environment: Option<Vec<(String, Option<String>)>>,
     /// The namespace of an object that goes to every proxy there; the root namespace's go to all.
     pub(crate) everywhere_in: Option<String>,
+    /// Where an object says the module is.
+    pub(crate) source: Option<ModuleSource<'a>>,
+}
+
+/// The fields of a plugin that are about its module.
+pub(crate) struct ModuleSource<'a> {
+    pub(crate) url: &'a Node,
+    pub(crate) sha256: Option<&'a Node>,
+    pub(crate) has_pull_secret: bool,
 }
 
 impl Configuration<'_> {
@@ -137,6 +146,7 @@ impl<'a> Manifests<'a> {
                 is_missing: false,
                 environment: None,
                 everywhere_in: None,
+                source: None,
             });
         }
     }
@@ -177,6 +187,11 @@ impl<'a> Manifests<'a> {
             is_missing: config.is_none(),
             environment: Some(environment.collect()),
             everywhere_in: is_everywhere.then(|| namespace(document).to_owned()),
+            source: plugin.get("url").map(|url| ModuleSource {
+                url,
+                sha256: plugin.get("sha256"),
+                has_pull_secret: plugin.get("imagePullSecret").is_some(),
+            }),
         });
     }
 }

@@ -1,6 +1,9 @@
 """The manifests and images themselves."""
 
 import json
+import os
+import re
+import subprocess
 
 from machine import Stopped
 from tier import PROJECT
@@ -54,3 +57,29 @@ def reproducible(tier, installation):
     first, second = ((folder / "wasmplugin.yaml").read_text() for folder in (installation, again))
     if first != second:
         raise Stopped("two builds of one module have different digests")
+
+
+def image_checked(tier, installation):
+    """release-track check --image finds what was pushed, and says what was not, or is not what was built"""
+    artifact = tier.registry.push("0.1.0-artifact", tool="oras")
+    never = tier.edited(installation, lambda manifest: re.sub(r"@sha256:\w+", "@sha256:" + "0" * 64, manifest))
+    for folder, module, wanted in (
+        (installation, "dist/release-track.wasm", set()),
+        (artifact, "dist/release-track.wasm", set()),
+        (never, "dist/release-track.wasm", {"image-not-found"}),
+        (installation, "Cargo.toml", {"image-differs"}),
+    ):
+        command = [
+            PROJECT / "target/debug/release-track",
+            "check",
+            "--image",
+            "--output=json",
+            f"--module={PROJECT / module}",
+            folder / "wasmplugin.yaml",
+        ]
+        nobody = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
+        done = subprocess.run(command, capture_output=True, text=True, env=nobody)
+        report = json.loads(done.stdout) if done.stdout else {"diagnostics": []}
+        said = {diagnostic["code"] for diagnostic in report["diagnostics"]}
+        if said != wanted or done.returncode != bool(wanted):
+            raise Stopped(f"{folder}, {module}: exit {done.returncode}, {done.stdout}{done.stderr}")
