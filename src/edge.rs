@@ -4,8 +4,8 @@
 //! removed, or replaced by what was decided.
 
 use crate::answer::Answer;
-use crate::carrier::Edit;
 use crate::carrier::request_id::Uuid;
+use crate::carrier::{Edit, baggage};
 use crate::config::Config;
 use crate::host::Host;
 use crate::host::Verdict;
@@ -181,7 +181,7 @@ fn replace_id(instance: &Instance, request: &Request<'_>, follows: Carried) -> E
         None if is_one => return Edit::Keep,
         None => return Edit::Remove,
     };
-    match Uuid::parse(id).and_then(|uuid| guarded_id(instance, uuid, follows)) {
+    match guarded_id(instance, id, follows) {
         Some(id) => Edit::Set(id.to_vec()),
         None if is_one && id == line => Edit::Keep,
         None => Edit::Set(id.to_vec()),
@@ -190,12 +190,18 @@ fn replace_id(instance: &Instance, request: &Request<'_>, follows: Carried) -> E
 
 /// The id with the decided tag, or spoilt if it has one that must not count; `None` where it
 /// can stay as it is.
-fn guarded_id(instance: &Instance, id: Uuid<'_>, follows: Carried) -> Option<[u8; 36]> {
+fn guarded_id(instance: &Instance, id: &[u8], follows: Carried) -> Option<[u8; 36]> {
     let tagger = &instance.config.propagation.tagger;
-    match instance.tag(follows, instance.node.decides_inbound) {
-        Some(tag) => tagger.inject(id, tag),
-        None => tagger.extract(id).map(|_| id.spoilt()),
+    let guarded = |uuid| match instance.tag(follows, instance.node.decides_inbound) {
+        Some(tag) => tagger.inject(uuid, tag),
+        None => tagger.extract(uuid).map(|_| tagger.spoil(uuid)),
+    };
+    if let Some(uuid) = Uuid::parse(id) {
+        return guarded(uuid);
     }
+    // Tagged, once an application prints it anew.
+    let revived = tagger.revive(id)?;
+    Uuid::parse(&revived).and_then(guarded).or(Some(revived))
 }
 
 fn remove_twins(instance: &Instance, host: &mut impl Host, request: &Request<'_>) {
@@ -203,6 +209,8 @@ fn remove_twins(instance: &Instance, host: &mut impl Host, request: &Request<'_>
         if instance.is_twin(name) {
             host.explain(Step::Distrusted { header: name });
             apply(host, name, Edit::Remove);
+        } else if baggage::ALIASES.iter().any(|alias| alias.as_bytes() == name) {
+            apply(host, name, baggage::remove_alias(request.headers, name));
         }
     }
 }

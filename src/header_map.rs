@@ -96,13 +96,19 @@ impl Sieve {
 
     #[inline]
     fn bit(name: &[u8]) -> u64 {
+        1 << Self::slot(name)
+    }
+
+    /// One of 64 that a name falls into, its twins beside it.
+    #[inline]
+    pub fn slot(name: &[u8]) -> usize {
         let last = match name.last() {
             Some(b'_') => b'-',
             Some(byte) => byte | 0x20,
             None => 0,
         };
         // The last five bits of a letter tell it apart from all others.
-        1 << (name.len().wrapping_mul(11).wrapping_add(last.into()) % 64)
+        name.len().wrapping_mul(11).wrapping_add(last.into()) % 64
     }
 }
 

@@ -1,7 +1,8 @@
 //! One configuration on one proxy: what all roles share.
 
+use crate::carrier::baggage::{self, Reading};
 use crate::carrier::request_id::Tag;
-use crate::carrier::{Carrier, Edit, Extracted, baggage, header};
+use crate::carrier::{Carrier, Edit, Extracted, header};
 use crate::config::{Config, Identity, PreviewConfig, PreviewKeys};
 use crate::egress::{self, Domains, Leads};
 use crate::header_map::HeaderMap;
@@ -10,7 +11,7 @@ use crate::matching::Subject;
 use crate::memory::Memory;
 use crate::metrics::{Counts, Event, Metrics};
 use crate::node::{Kind, Node};
-use crate::request::{Request, Watched};
+use crate::request::{Lines, Request, Watched};
 use crate::step::Step;
 use crate::token::{self, Tokens};
 use crate::track::{BASELINE, Carried};
@@ -175,15 +176,17 @@ impl Instance {
         follows: Carried,
         believed: bool,
     ) {
+        let reading = if believed { Reading::Strict } else { Reading::Any };
         let edit = match follows {
             Carried::Track(track) if self.config.propagation.baggage => {
-                let injected = baggage::inject(request.headers, self.config.names.of(track));
+                let injected =
+                    baggage::inject(request.headers, self.config.names.of(track), reading);
                 if injected.full {
                     self.metrics.happened(host, Event::BaggageFull);
                 }
                 injected.edit
             }
-            _ if !believed && request.has_baggage => baggage::remove(request.headers),
+            _ if !believed && request.has_baggage => baggage::remove(request.headers, reading),
             _ => Edit::Keep,
         };
         apply(host, b"baggage", edit);
@@ -244,16 +247,22 @@ impl Instance {
         if !self.config.egress.strip {
             return false;
         }
-        let header = header::remove(request.track);
-        let baggage =
-            if request.has_baggage { baggage::remove(request.headers) } else { Edit::Keep };
-        let bears = header != Edit::Keep || baggage != Edit::Keep;
-        let concerns = bears || matches!(follows, Carried::Track(_));
+        let bears = || {
+            request.track != Lines::None
+                || request.has_baggage
+                    && baggage::remove(request.headers, Reading::Strict) != Edit::Keep
+        };
+        let concerns = matches!(follows, Carried::Track(_)) || bears();
         if !concerns || self.leads(host) != Leads::Outside {
             return false;
         }
+        let header = header::remove(request.track);
+        let baggage = match request.has_baggage {
+            true => baggage::remove(request.headers, Reading::Any),
+            false => Edit::Keep,
+        };
         host.explain(Step::LeavesTheMesh);
-        if bears {
+        if header != Edit::Keep || baggage != Edit::Keep {
             apply(host, self.config.header.as_bytes(), header);
             apply(host, b"baggage", baggage);
             self.metrics.happened(host, Event::Stripped);

@@ -1,6 +1,7 @@
 //! One look over a request's headers: the lines that the filter itself is about.
 
 use crate::carrier::Extracted;
+use crate::carrier::baggage;
 use crate::carrier::request_id::Uuid;
 use crate::carrier::trace_id::{Correlate, Ids, Source};
 use crate::header_map::{HeaderMap, Sieve};
@@ -58,7 +59,8 @@ pub struct Request<'a> {
     pub id: Lines<'a>,
     /// There is a `baggage` line.
     pub has_baggage: bool,
-    /// There is a header that an application may take for one of ours: see [`Watched::is_twin`].
+    /// There may be a header that an application takes for one of ours: see [`Watched::is_twin`]
+    /// and [`baggage::remove_alias`].
     pub has_twin: bool,
     /// What its carriers say, once they were asked.
     pub(crate) extracted: OnceCell<Option<Extracted>>,
@@ -89,8 +91,9 @@ impl<'a> Request<'a> {
                 Some(Found::Track) => request.track.add(value),
                 Some(Found::RequestId) => request.id.add(value),
                 Some(Found::Baggage) => request.has_baggage = true,
-                Some(Found::Twin) => request.has_twin = true,
+                Some(Found::Twin | Found::Alias) => request.has_twin = true,
                 Some(Found::Trace(source)) => {
+                    request.has_twin |= source == Source::XAmznTraceId;
                     if let Some(lines) = request.trace.get_mut(source as usize) {
                         lines.add(value);
                     }
@@ -133,15 +136,15 @@ enum Found {
     Baggage,
     Trace(Source),
     Twin,
+    /// See [`baggage::remove_alias`].
+    Alias,
 }
 
 /// The header names that the filter is about.
 #[derive(Debug)]
 pub struct Watched {
-    names: Vec<(Box<[u8]>, Found)>,
-    sieve: Sieve,
-    /// Some name has an underscore itself, so that a name without any may be its twin.
-    underscored: bool,
+    /// By [`Sieve::slot`]: most headers are in one that is empty.
+    slots: [Vec<(Box<[u8]>, Found)>; 64],
 }
 
 impl Watched {
@@ -154,40 +157,45 @@ impl Watched {
         ];
         let sources = sources.iter().filter(|source| **source != Source::XRequestId);
         let traces = sources.map(|source| (source.header(), Found::Trace(*source)));
-        let names: Vec<(Box<[u8]>, Found)> = ours
-            .into_iter()
-            .chain(traces)
-            .map(|(name, found)| (name.as_bytes().into(), found))
-            .collect();
-        let mut sieve = Sieve::default();
-        names.iter().for_each(|(name, _)| sieve.add(name));
-        let underscored = names.iter().any(|(name, _)| name.contains(&b'_'));
-        Self { names, sieve, underscored }
+        let aliases = baggage::ALIASES.map(|name| (name, Found::Alias));
+        let mut slots = [const { Vec::new() }; 64];
+        for (name, found) in ours.into_iter().chain(traces).chain(aliases) {
+            if let Some(slot) = slots.get_mut(Sieve::slot(name.as_bytes())) {
+                slot.push((name.as_bytes().into(), found));
+            }
+        }
+        Self { slots }
     }
 
     #[inline]
     fn find(&self, name: &[u8]) -> Option<Found> {
-        if !self.sieve.fit(name) {
-            return None;
+        let mut twin = None;
+        for (known, found) in self.slots.get(Sieve::slot(name))? {
+            if **known == *name {
+                return Some(*found);
+            }
+            if is_twin(known, name) {
+                twin = Some(Found::Twin);
+            }
         }
-        let found = self.names.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, found)| *found).or_else(|| self.is_twin(name).then_some(Found::Twin))
+        twin
     }
 
-    /// Whether `name` is none of ours, but an application that reads headers as CGI does
-    /// (RFC 3875, section 4.1.18: `-` becomes `_`) cannot tell it from one.
+    /// Whether `name` is none of ours, but an application cannot tell it from one: as CGI has it
+    /// (RFC 3875, section 4.1.18), `-` becomes `_`, and lighttpd makes that of all other marks
+    /// too.
     pub fn is_twin(&self, name: &[u8]) -> bool {
-        (self.underscored || name.contains(&b'_'))
-            && self.names.iter().all(|(known, _)| **known != *name)
-            && self.names.iter().any(|(known, _)| is_twin(known, name))
+        self.find(name) == Some(Found::Twin)
     }
 }
 
 fn is_twin(known: &[u8], name: &[u8]) -> bool {
-    let dashed = |b: &u8| {
-        if *b == b'_' { b'-' } else { b.to_ascii_lowercase() }
-    };
     known.len() == name.len() && known.iter().map(dashed).eq(name.iter().map(dashed))
+}
+
+/// What all readers of a header's name agree on.
+fn dashed(byte: &u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 #[cfg(test)]
@@ -213,7 +221,13 @@ mod tests {
     #[test]
     fn twins_differ_only_in_dashes() {
         let watched = Watched::new("x-release-track", &[Source::XB3TraceId]);
-        for twin in ["x_release_track", "x-release_track", "x_request-id", "x_b3_traceid"] {
+        for twin in [
+            "x_release_track",
+            "x-release_track",
+            "x.release!track",
+            "x_request-id",
+            "x_b3_traceid",
+        ] {
             assert!(watched.is_twin(twin.as_bytes()), "{twin}");
         }
         for other in [

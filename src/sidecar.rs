@@ -1,6 +1,7 @@
 //! Carrying on what was decided: a sidecar's two sides, and a waypoint.
 
-use crate::carrier::{Carrier, Edit, Extracted, baggage};
+use crate::carrier::baggage::{self, Reading};
+use crate::carrier::{Carrier, Edit, Extracted};
 use crate::config::{Isolation, Orphans};
 use crate::host::Host;
 use crate::host::Verdict;
@@ -27,7 +28,7 @@ pub(crate) fn has_nothing_to_do(
         && !node.decides_inbound
         && request.track == Lines::None
         && instance.extract(host, request).is_none()
-        && (!request.has_baggage || baggage::remove(request.headers) == Edit::Keep)
+        && (!request.has_baggage || baggage::remove(request.headers, Reading::Strict) == Edit::Keep)
         && (request.trace_ids(&config.propagation.correlate).is_empty()
             || !instance.remembers(host, request))
 }
