@@ -23,15 +23,17 @@ const KEY: &[u8] = b"release-track";
 ///
 /// Lists: .NET reads the first where there is no `baggage` (`DistributedContextPropagator`),
 /// Jaeger's clients the second, and OpenTelemetry's X-Ray propagator for Java takes what it does
-/// not know in the third for a member. The others are one member each, its key in their name:
-/// Jaeger's, OpenTracing's and Brave's, which OpenTelemetry's and Datadog's libraries read too.
-pub const ALIASES: [&str; 6] = [
+/// not know in the third for a member (up to version 1.31 at least). The others are one member
+/// each, its key in their name: Jaeger's, OpenTracing's, Sleuth's and Brave's, which
+/// OpenTelemetry's and Datadog's libraries read too.
+pub const ALIASES: [&str; 7] = [
     "correlation-context",
     "jaeger-baggage",
     "x-amzn-trace-id",
     "uberctx-release-track",
     "ot-baggage-release-track",
     "baggage-release-track",
+    "release-track",
 ];
 
 /// Its letters and digits, in lower case.
