@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::host::Verdict;
 use crate::instance::{Instance, apply};
-use crate::metrics::Reason;
+use crate::metrics::{Event, Reason};
 use crate::request::{Lines, Request};
 use crate::step::Step;
 use crate::track::{Carried, TrackId};
@@ -85,6 +85,9 @@ fn decide(
     let matched = rules.first(host, request.headers, names, |host, track| {
         take(instance, host, Carried::Track(track), Reason::Match, &mut counted)
     });
+    if rules.was_too_long() {
+        instance.metrics.happened(host, Event::RegexLimit);
+    }
     if let Some(track) = matched {
         return (Carried::Track(track), Reason::Match);
     }

@@ -19,10 +19,13 @@ pub enum Event {
     TokenInvalid,
     /// A request left the mesh, and its track was removed.
     Stripped,
+    /// A value was too long for a rule's expression to look at, so that the rule did not hold.
+    RegexLimit,
 }
 
 impl Event {
-    const ALL: [Self; 4] = [Self::Conflict, Self::BaggageFull, Self::TokenInvalid, Self::Stripped];
+    const ALL: [Self; 5] =
+        [Self::Conflict, Self::BaggageFull, Self::TokenInvalid, Self::Stripped, Self::RegexLimit];
 
     const fn label(self) -> &'static str {
         match self {
@@ -30,6 +33,7 @@ impl Event {
             Self::BaggageFull => "baggage_full",
             Self::TokenInvalid => "token_invalid",
             Self::Stripped => "stripped",
+            Self::RegexLimit => "regex_limit",
         }
     }
 }

@@ -76,9 +76,8 @@ impl Test {
         match self {
             Self::OneOf(values) => values.contains(value),
             Self::Prefix(prefix) => value.starts_with(prefix),
-            Self::Regex { expression, .. } => {
-                Pattern::parse(expression).is_ok_and(|pattern| pattern.is_match(value.as_bytes()))
-            }
+            Self::Regex { expression, .. } => Pattern::parse(expression)
+                .is_ok_and(|pattern| pattern.is_match(value.as_bytes()) == Some(true)),
             Self::Present => true,
         }
     }

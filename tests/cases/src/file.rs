@@ -429,12 +429,18 @@ fn many(item: &Value) -> Option<Vec<Value>> {
     Some((1..=count).map(copy).collect())
 }
 
-/// Puts the number in every text of an item that is repeated.
+/// Puts the number in every name and text of an item that is repeated.
 fn number(value: &mut Value, n: usize) {
     match value {
         Value::String(text) => *text = numbered(text, n),
         Value::Array(items) => items.iter_mut().for_each(|item| number(item, n)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| number(field, n)),
+        Value::Object(fields) => {
+            let numbered = std::mem::take(fields).into_iter().map(|(name, mut field)| {
+                number(&mut field, n);
+                (numbered(&name, n), field)
+            });
+            *fields = numbered.collect();
+        }
         _ => {}
     }
 }
