@@ -7,7 +7,7 @@
 use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag, options};
 use regex::Regex;
 use serde_json::Value as Json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -145,6 +145,7 @@ impl<'a> Composer<'a> {
 
     fn members(&mut self) -> Result<(Vec<Member>, Span), Error> {
         let mut members: Vec<Member> = Vec::new();
+        let mut names = HashSet::new();
         let mut merged = Vec::new();
         let end = loop {
             let (event, span) = match self.next()? {
@@ -164,7 +165,7 @@ impl<'a> Composer<'a> {
                 span: key.span.clone(),
                 message: "a field's name has to be a text".to_owned(),
             })?;
-            if members.iter().any(|member| member.name == name) {
+            if !names.insert(name.clone()) {
                 let message = format!("the field {name:?} stands here a second time");
                 return Err(Error { span: key.span, message });
             }
