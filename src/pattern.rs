@@ -9,7 +9,8 @@ use regex_lite::{Regex, RegexBuilder};
 /// How much memory a compiled expression may take, and the longest value that it then looks at,
 /// in bytes. The time that matching takes grows with the product of the two; it is the same for
 /// all of these, so that no client can make any expression expensive.
-const LIMITS: [(usize, usize); 4] = [(2048, 8192), (4096, 4096), (8192, 2048), (16384, 1024)];
+const LIMITS: [(usize, usize); 6] =
+    [(512, 8192), (1024, 4096), (2048, 2048), (4096, 1024), (8192, 512), (16384, 256)];
 
 /// An expression that the whole value has to match, as in RE2's `FullMatch`, which Envoy uses.
 #[derive(Clone, Debug)]
@@ -105,9 +106,14 @@ mod tests {
 
     #[test]
     fn the_larger_an_expression_the_shorter_the_values() {
-        for (expression, longest) in
-            [("a*", 8192), ("[a-z]{50,60}", 4096), ("[a-z]{50,100}", 2048), ("[a-z]{390}", 1024)]
-        {
+        for (expression, longest) in [
+            ("a*", 8192),
+            ("[a-z]{15}", 4096),
+            ("[a-z]{40}", 2048),
+            ("[a-z]{90}", 1024),
+            ("[a-z]{190}", 512),
+            ("[a-z]{390}", 256),
+        ] {
             let pattern = Pattern::parse(expression).unwrap();
             assert_eq!(pattern.longest(), longest, "{expression}");
             assert!(pattern.is_match(&vec![b'a'; longest]).is_some());

@@ -109,7 +109,7 @@ fn not_compared<'a>(valid: &Valid<'a>, rule: &Rule<'a>) -> Diagnostic<'a> {
 fn large<'a>(valid: &Valid<'a>, condition: &Condition<'a>) -> Option<Diagnostic<'a>> {
     let Test::Regex { pattern: Some(pattern), .. } = &condition.test else { return None };
     // What clients send in one header is rarely longer.
-    const ENOUGH: usize = 4096;
+    const ENOUGH: usize = 1024;
     if pattern.longest() >= ENOUGH {
         return None;
     }
