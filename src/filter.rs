@@ -1,19 +1,35 @@
-//! The filter: a configuration at work, and which part of it has a request.
+//! The filter: a configuration at work on one proxy, and which role has a request.
 
-use crate::answer::{self, Answer};
-use crate::config::Config;
-use crate::host::{Host, Level, Verdict};
-use crate::instance::Instance;
-use crate::node::{Direction, Kind};
-use crate::step::Step;
-use crate::{edge, sidecar};
-use std::cell::Cell;
+use crate::carrier::propagator::{Pod, Propagator};
+use crate::carrier::view::View;
+use crate::config::{Config, Isolation};
+use crate::decide::Decider;
+use crate::decide::identity::Identity;
+use crate::decide::rules::Subject;
+use crate::host::explain::Step;
+use crate::host::{Facts, Host, Verdict};
+use crate::istio::cluster::{Domains, Egress};
+use crate::istio::node::{Direction, Kind, Node, Workload};
+use crate::plan::{self, Arrivals, Metrics, Mode, Plan, Response};
+use crate::roles::{gateway, inbound, outbound, waypoint};
+use crate::track::TrackId;
+use crate::vocabulary::Family;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A configured filter.
 #[derive(Debug)]
 pub struct Filter {
-    instance: Instance,
-    warned: Cell<bool>,
+    node: Node,
+    /// Only where this proxy decides.
+    decider: Option<Decider>,
+    propagator: Propagator,
+    egress: Egress,
+    arrivals: Arrivals,
+    mode: Mode,
+    metrics: Metrics,
+    /// The request headers that a response at the edge depends on, if that is to be said.
+    vary: Vec<Box<str>>,
+    has_warned: AtomicBool,
 }
 
 impl Filter {
@@ -23,7 +39,7 @@ impl Filter {
         match Config::parse(json) {
             Ok(config) => Some(Self::new(host, config)),
             Err(error) => {
-                host.log(Level::Error, &format!("release-track: configuration refused: {error}"));
+                log::error!("release-track: configuration refused: {error}");
                 None
             }
         }
@@ -31,52 +47,171 @@ impl Filter {
 
     /// A filter for the proxy at hand.
     pub fn new(host: &mut impl Host, config: Config) -> Self {
-        Self { instance: Instance::new(host, config), warned: Cell::new(false) }
-    }
-
-    /// The request headers have arrived.
-    pub fn on_request(&self, host: &mut impl Host, answer: &mut Answer) -> Verdict {
-        let instance = &self.instance;
-        match (instance.node.kind, instance.config.edge.gateway) {
-            (Kind::Gateway, true) => edge::gateway(instance, host, answer),
-            (Kind::Gateway, false) | (Kind::Waypoint, _) => sidecar::waypoint(instance, host),
-            (Kind::Sidecar, _) => self.at_sidecar(host, answer),
-            (Kind::Unknown, _) => self.do_nothing(host, "its node id is none of Istio's"),
+        let node = Node::read(host, &config.labels);
+        log::info!("release-track {}: {:?} {}", env!("CARGO_PKG_VERSION"), node.kind, node.id);
+        let arrivals = arrivals(&node, &config);
+        let decides = match node.kind {
+            Kind::Gateway => config.edge.gateway,
+            Kind::Sidecar => config.edge.inbound.iter().any(|app| node.pod.is_of(app)),
+            Kind::Waypoint | Kind::Unknown => false,
+        };
+        let carries = !matches!((node.kind, decides), (Kind::Gateway, true) | (Kind::Unknown, _));
+        let counts_dry = config.dry_run || config.dry_tracks.contains(&true);
+        let metrics = Metrics::define(host, &config.names, |family| match family {
+            Family::Decisions => decides,
+            Family::DryDecisions => decides && counts_dry,
+            Family::Arrivals => node.kind == Kind::Sidecar,
+            Family::Propagation => carries,
+            Family::Events => true,
+        });
+        let mode = Mode {
+            dry_run: config.dry_run,
+            expose: config.expose,
+            enforce: config.isolation == Isolation::Enforce,
+        };
+        let vary = if config.vary { depends_on(&config) } else { Vec::new() };
+        let own_domains = || Domains::of_mesh(&node.dns_domain, &node.pod.namespace);
+        let egress = Egress {
+            strip: config.egress.strip,
+            domains: config.egress.mesh_domains.unwrap_or_else(own_domains),
+        };
+        let pod = Pod { is_sidecar: node.kind == Kind::Sidecar, tracks: &arrivals.tracks };
+        let names = config.names.clone();
+        let propagator = Propagator::new(host, names, config.header, config.propagation, pod);
+        let sets_cookies = node.kind == Kind::Gateway;
+        let all_dry =
+            config.shares.tracks().all(|track| config.dry_tracks.get(track.index()) == Some(&true));
+        let decider = decides.then(|| Decider {
+            names: config.names,
+            gives_identities: sets_cookies && !config.dry_run && !all_dry,
+            // In a dry run all tracks are alike.
+            dry_tracks: if config.dry_run { Vec::new() } else { config.dry_tracks },
+            rules: config.rules,
+            shares: config.shares,
+            identity: config.identity,
+            preview: config.preview.and_then(|preview| preview.open(host)),
+            sets_cookies,
+            trusts: config.trust_incoming,
+        });
+        Self {
+            node,
+            decider,
+            propagator,
+            egress,
+            arrivals,
+            mode,
+            metrics,
+            vary,
+            has_warned: AtomicBool::new(false),
         }
     }
 
-    fn at_sidecar(&self, host: &mut impl Host, answer: &mut Answer) -> Verdict {
-        let instance = &self.instance;
-        let Ok(headers) = host.request_headers() else { return Verdict::Continue };
-        let request = instance.view(&headers);
-        // To ask for the direction is a hostcall, and most requests can do without.
-        if !host.listens() && sidecar::has_nothing_to_do(instance, host, &request) {
+    /// The request headers have arrived. What the response will need is left in `response`.
+    pub fn on_request(&self, host: &mut impl Host, response: &mut Response) -> Verdict {
+        if self.node.kind == Kind::Unknown {
+            self.do_nothing(host, "its node id is none of Istio's");
             return Verdict::Continue;
         }
-        match Direction::read(host) {
-            Some(Direction::Inbound) if instance.node.decides_inbound => {
-                edge::inbound(instance, host, &request, answer)
+        let Ok(headers) = host.request_headers() else { return Verdict::Continue };
+        let view = self.propagator.view(&headers);
+        let Some(mut plan) = self.plan(host, &view) else { return Verdict::Continue };
+        let Self { propagator, arrivals, mode, metrics, .. } = self;
+        plan.settle(host, &view, propagator.names(), arrivals, *mode);
+        plan::apply(host, &view, plan, arrivals, propagator, metrics, response)
+    }
+
+    /// The plan of the role that has the request; `None` where nothing has to be done.
+    fn plan(&self, facts: &mut impl Facts, view: &View<'_>) -> Option<Plan> {
+        let Self { propagator, egress, .. } = self;
+        match (self.node.kind, &self.decider) {
+            (Kind::Gateway, Some(decider)) => {
+                Some(gateway::decide(facts, view, decider, propagator, egress))
             }
-            Some(Direction::Inbound) => sidecar::inbound(instance, host, &request),
-            Some(Direction::Outbound) => sidecar::outbound(instance, host, &request),
-            None => self.do_nothing(host, "its listener has no direction"),
+            (Kind::Gateway, None) | (Kind::Waypoint, _) => {
+                Some(waypoint::decide(facts, view, propagator, egress))
+            }
+            // To ask for the direction is a hostcall, and most requests can do without.
+            (Kind::Sidecar, None)
+                if !facts.is_explaining() && propagator.is_silent(facts, view) =>
+            {
+                None
+            }
+            (Kind::Sidecar, decider) => match (Direction::read(facts), decider) {
+                (Some(Direction::Inbound), Some(decider)) => {
+                    Some(inbound::decide(facts, view, decider, propagator, egress))
+                }
+                (Some(Direction::Inbound), None) => Some(inbound::carry(facts, view, propagator)),
+                (Some(Direction::Outbound), _) => {
+                    Some(outbound::decide(facts, view, propagator, egress))
+                }
+                (None, _) => {
+                    self.do_nothing(facts, "its listener has no direction");
+                    None
+                }
+            },
+            (Kind::Unknown, _) => None,
         }
     }
 
-    /// The answer's headers have arrived.
-    pub fn on_response(&self, host: &mut impl Host, answer: &Answer) {
-        answer::complete(&self.instance, host, answer);
+    /// The response's headers have arrived.
+    pub fn on_response(&self, host: &mut impl Host, response: &Response) {
+        plan::respond(host, response, self.propagator.header_name(), &self.vary);
     }
 
-    fn do_nothing(&self, host: &mut impl Host, why: &str) -> Verdict {
-        host.explain(Step::Nothing(why));
-        if !self.warned.replace(true) {
-            let id = &self.instance.node.id;
-            host.log(
-                Level::Warn,
-                &format!("release-track: does nothing on this proxy ({id:?}): {why}"),
-            );
+    fn do_nothing(&self, facts: &mut impl Facts, why: &str) {
+        facts.explain(Step::Nothing(why));
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            let id = &self.node.id;
+            log::warn!("release-track: does nothing on this proxy ({id:?}): {why}");
         }
-        Verdict::Continue
     }
+}
+
+/// Where requests arrive: only a sidecar's pod is one of a track.
+fn arrivals(node: &Node, config: &Config) -> Arrivals {
+    let of = |belongs: &dyn Fn(&Workload) -> bool| -> Vec<TrackId> {
+        if node.kind != Kind::Sidecar {
+            return Vec::new();
+        }
+        let tracks = config.names.iter().map(|(track, _)| track).zip(&config.workloads);
+        tracks.filter(|(_, w)| w.iter().any(belongs)).map(|(track, _)| track).collect()
+    };
+    let pod = node.pod.clone();
+    Arrivals {
+        tracks: of(&|w| pod.is_of(&w.app) && *w.version == *pod.version),
+        listed: of(&|w| pod.is_of(&w.app)),
+        pod: node.pod.clone(),
+    }
+}
+
+/// The request headers that a decision reads. Method, authority and path are part of every
+/// cache's key anyway.
+fn depends_on(config: &Config) -> Vec<Box<str>> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    let mut add = |name: &str| {
+        if !names.iter().any(|known| **known == *name) {
+            names.push(name.into());
+        }
+    };
+    for subject in config.rules.subjects() {
+        match subject {
+            Subject::Cookie(_) => add("cookie"),
+            Subject::Header(name) => add(&String::from_utf8_lossy(name)),
+            Subject::QueryParam(_) | Subject::Uri | Subject::Method | Subject::Authority => {}
+        }
+    }
+    match &config.identity {
+        _ if config.shares.is_empty() => {}
+        Identity::Cookie(_) => add("cookie"),
+        Identity::Header(name) => add(name),
+        Identity::QueryParam(_) => {}
+    }
+    if config.preview.is_some() {
+        add("cookie");
+    }
+    if config.trust_incoming {
+        add(&config.header);
+        add("baggage");
+    }
+    names
 }

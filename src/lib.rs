@@ -2,61 +2,40 @@
 //! started on.
 //!
 //! ```text
-//! plugin · hostcalls             the proxy: the SDK's callbacks, the `proxy_*` calls (wasm only)
-//!   filter                       a configuration at work: which part has a request
-//!     edge                       decides a request's track, and guards the boundary
-//!       preview                    by a signed link,
-//!       (matching)                 by the rules,
-//!       identity                   by a share of everybody else
-//!     sidecar                    carries on what was decided: inbound, outbound, waypoint
-//!       integrity                  whether a request that arrives belongs there
-//!     answer                     what the edge adds to an answer
-//!       instance                 one configuration on one proxy: what the parts above share
-//!         config                   pluginConfig -> types that cannot be wrong
-//!         node                     which proxy this is: its kind, its pod, that pod's tracks
-//!         memory                   trace ids that came in with a track, in shared data
-//!         egress                   whether a request leaves the mesh
-//!         metrics
-//!           request                one look over the headers
-//!           carrier                where a track is kept in a request: extract and inject
-//!           matching · share · token   rules, shares and links, by themselves
-//!           cookie · uri · pattern · hex · header_map · track · host · step
+//! wasm        the proxy: the SDK's callbacks, the `proxy_*` calls
+//! exchange    in place of it, a request and its response on a proxy that is not there
+//! filter      a configuration at work on one proxy: which role has a request
+//! config      pluginConfig -> types that cannot be wrong
+//! roles       gateway, inbound, outbound, waypoint: a view and facts in, a decision out
+//! decide      which track a request follows: preview, rules, share
+//! plan        what a decision comes to, and the one place that writes it
+//! carrier     where a track is kept in a request: the propagator is the table of all carriers
+//! istio       what Istio names: proxies, clusters, stats
+//! host        what the core asks of a proxy: facts, and effects
+//! vocabulary  the words that metrics and people are told
+//! track       the names of tracks
+//! syntax      cookies, targets, hex digits, patterns
 //! ```
 //!
-//! Everything but `plugin` and `hostcalls` is the core: it sees the proxy only through
-//! [`host::Host`], compiles natively, and never panics. Header data are bytes throughout.
+//! A request goes down this list and up again: [`filter`] asks a role, the role reads a view of the
+//! request and returns a decision, a plan is made of it, and applied once.
+//!
+//! Everything below `exchange` is the core: it sees the proxy only through [`host`], compiles natively,
+//! and never panics. Header data are bytes throughout.
 
-pub mod answer;
 pub mod carrier;
 pub mod config;
-pub mod cookie;
-mod edge;
-pub mod egress;
+pub mod decide;
 pub mod filter;
-pub mod header_map;
-pub mod hex;
 pub mod host;
-mod identity;
-mod instance;
-mod integrity;
-pub mod matching;
-pub mod memory;
-pub mod metrics;
-pub mod node;
-pub mod pattern;
-mod preview;
-pub mod request;
-pub mod share;
-mod sidecar;
-pub mod step;
-pub mod token;
+pub mod istio;
+pub mod plan;
+mod roles;
+pub mod syntax;
 pub mod track;
-pub mod uri;
+pub mod vocabulary;
 
 #[cfg(not(target_family = "wasm"))]
-pub mod simulated;
-
+pub mod exchange;
 #[cfg(target_family = "wasm")]
-mod hostcalls;
-#[cfg(target_family = "wasm")]
-mod plugin;
+mod wasm;

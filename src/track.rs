@@ -1,12 +1,16 @@
 //! Track names, and what a carrier can say about a request's track.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The reserved track that says "no track" out loud, on a pod that belongs to one.
 pub const BASELINE: &str = "baseline";
 
+/// What metrics call a track that this configuration does not know.
+pub const OTHER: &str = "other";
+
 /// Names that no track may have: they mean something else in links, labels and tags.
-pub const RESERVED: [&str; 4] = ["off", BASELINE, "none", "other"];
+pub const RESERVED: [&str; 4] = ["off", BASELINE, "none", OTHER];
 
 /// The name of a track: `[A-Za-z0-9._-]{1,63}`, so that it needs no escaping in a header, a
 /// baggage member, a token or a metric label.
@@ -48,6 +52,12 @@ pub fn is_valid(value: &[u8]) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId(pub(crate) u16);
 
+impl TrackId {
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// What a carrier that is not silent says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carried {
@@ -61,17 +71,26 @@ pub enum Carried {
 }
 
 /// The configured tracks' names, by [`TrackId`].
-#[derive(Debug, Default)]
-pub struct Names(Vec<Name>);
+#[derive(Clone, Debug, Default)]
+pub struct Names(Arc<[Name]>);
 
 impl Names {
     pub(crate) fn new(names: Vec<Name>) -> Self {
-        Self(names)
+        Self(names.into())
+    }
+
+    /// The name of what a request follows: a track, `baseline` or `other`.
+    pub fn label(&self, follows: Carried) -> &str {
+        match follows {
+            Carried::Track(track) => self.of(track),
+            Carried::Baseline => BASELINE,
+            Carried::Other => OTHER,
+        }
     }
 
     /// The name of a track of this configuration.
     pub fn of(&self, track: TrackId) -> &str {
-        self.0.get(usize::from(track.0)).map_or("", Name::as_str)
+        self.0.get(track.index()).map_or("", Name::as_str)
     }
 
     /// What a carrier's value means. Empty and malformed values are no value at all.
@@ -88,7 +107,7 @@ impl Names {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (TrackId, &Name)> {
-        (0..).map(TrackId).zip(&self.0)
+        (0..).map(TrackId).zip(self.0.iter())
     }
 
     pub fn len(&self) -> usize {

@@ -98,7 +98,7 @@ impl Choice {
     fn read() -> Self {
         let named = |word: &str| Engine::ALL.into_iter().find(|engine| engine.name() == word);
         let variable = std::env::var("ENGINES").unwrap_or_default();
-        let mut engines: Vec<_> = variable.split(',').filter_map(named).collect();
+        let mut engines: Vec<_> = variable.split([',', ' ']).filter_map(named).collect();
         let mut words = Vec::new();
         let mut list = false;
         for word in std::env::args().skip(1) {

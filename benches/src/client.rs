@@ -1,4 +1,4 @@
-//! A client that waits for each answer before it sends the next request.
+//! A client that waits for each response before it sends the next request.
 
 use crate::plan::{Protocol, Route};
 use crate::proxy::status;
@@ -38,7 +38,7 @@ impl Connection {
         }
     }
 
-    /// Sends a request and reads its answer to the end. Returns the route that it took, and how
+    /// Sends a request and reads its response to the end. Returns the route that it took, and how
     /// long that lasted.
     pub(crate) async fn ask(
         &mut self,
@@ -46,7 +46,7 @@ impl Connection {
     ) -> Result<(Route, Duration)> {
         let request = request.clone();
         let began = Instant::now();
-        let answer: hyper::Response<Incoming> = match self {
+        let response: hyper::Response<Incoming> = match self {
             Self::Http1(sender) => {
                 sender.ready().await?;
                 sender.send_request(request).await?
@@ -56,13 +56,13 @@ impl Connection {
                 sender.send_request(request).await?
             }
         };
-        let (head, body) = answer.into_parts();
+        let (head, body) = response.into_parts();
         body.collect().await?;
         let took = began.elapsed();
         let taken = [Route::V1, Route::V2].into_iter().find(|route| status(*route) == head.status);
         match taken {
             Some(route) => Ok((route, took)),
-            None => bail!("answered {}", head.status),
+            None => bail!("the response is {}", head.status),
         }
     }
 }

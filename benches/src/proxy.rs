@@ -1,8 +1,8 @@
 //! The Envoys: one for every node, in each a listener for every variant.
 //!
 //! A listener is as small as it can be and still be a place where a filter is worth its cost:
-//! the variant's filter; a fault that answers, in place of an upstream; the router. The fault
-//! looks at the route, as any filter does, and answers 202 on the route of v2: so an answer
+//! the variant's filter; a fault that responds, in place of an upstream; the router. The fault
+//! looks at the route, as any filter does, and responds with 202 on the route of v2: so a response
 //! tells which route its request took.
 
 use crate::plan::{Direction, Node, Route, Situation};
@@ -108,7 +108,7 @@ fn cluster(route: Route) -> &'static str {
     }
 }
 
-/// The status that a request is answered with which took this route.
+/// The status of the response to a request that took this route.
 pub(crate) fn status(route: Route) -> u16 {
     match route {
         Route::V1 => 200,

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, REFUSED};
 use crate::given::Given;
-use crate::{Output, say};
+use crate::output::{Output, say, to_json};
 use clap::Args;
 use regex::bytes::Regex;
 use release_track::carrier::request_id::{Tagger, Uuid};
@@ -58,7 +58,7 @@ pub(crate) struct Decode {
     /// For a person, or for a program
     #[arg(long, value_enum, default_value_t, requires_if("json", "ids"))]
     output: Output,
-    /// Ids, or texts with ids in them; without any, logs are read from standard input
+    /// Ids, or text with ids in it; without any, logs are read from standard input
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 }
@@ -127,7 +127,7 @@ impl Decode {
             }
         }
         match self.output {
-            Output::Json => say!("{}", crate::json(&answers)),
+            Output::Json => say!("{}", to_json(&answers)),
             Output::Human => {
                 for Answer { id, track } in &answers {
                     say!("{id}  {}", track.unwrap_or("no tag"));

@@ -1,6 +1,5 @@
-//! Why a command has no answer.
+//! Why a command fails.
 
-use crate::report::Diagnostic;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -22,8 +21,9 @@ impl Failure {
         Self { message: message.into(), code: REFUSED, is_report: false }
     }
 
-    pub(crate) fn report(diagnostic: &Diagnostic<'_>) -> Self {
-        Self { message: diagnostic.render(), code: REFUSED, is_report: true }
+    /// A report that was rendered already.
+    pub(crate) fn report(report: String) -> Self {
+        Self { message: report, code: REFUSED, is_report: true }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {

@@ -7,14 +7,15 @@ mod explain;
 mod failure;
 mod given;
 mod input;
+mod output;
 mod refusal;
 mod report;
 mod schema;
 mod token;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use serde::Serialize;
+use output::say;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -59,28 +60,6 @@ enum Command {
     Completions {
         shell: Shell,
     },
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    #[default]
-    Human,
-    Json,
-}
-
-/// Prints a line. Somebody who reads no further is no error.
-macro_rules! say {
-    ($($arguments:tt)*) => {{
-        use std::io::Write;
-        if writeln!(anstream::stdout(), $($arguments)*).is_err() {
-            std::process::exit(0);
-        }
-    }};
-}
-use say;
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string_pretty(value).expect("a report is JSON")
 }
 
 fn main() -> ExitCode {

@@ -8,8 +8,8 @@ use release_track::config::{Config, Error};
 
 /// The only configuration in files that the filter takes; otherwise, why there is none.
 pub(crate) fn the_one(files: &[File]) -> Result<(Configuration<'_>, Config), Failure> {
-    if let Some(diagnostic) = files.iter().find_map(no_yaml) {
-        return Err(Failure::report(&diagnostic));
+    if let Some(diagnostic) = files.iter().find_map(not_yaml) {
+        return Err(Failure::report(diagnostic.render()));
     }
     let mut manifests = Manifests::of(files);
     let [source] = &*manifests.configurations else {
@@ -25,7 +25,7 @@ pub(crate) fn the_one(files: &[File]) -> Result<(Configuration<'_>, Config), Fai
     };
     match source.parse() {
         Ok(config) => Ok((manifests.configurations.remove(0), config)),
-        Err(error) => Err(Failure::report(&refused(source, &error))),
+        Err(error) => Err(Failure::report(refused(source, &error).render())),
     }
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn foreign(file: &File, object: &str) -> String {
     )
 }
 
-pub(crate) fn no_yaml(file: &File) -> Option<Diagnostic<'_>> {
+pub(crate) fn not_yaml(file: &File) -> Option<Diagnostic<'_>> {
     let error = file.documents.as_ref().err()?;
     Some(Diagnostic {
         is_error: true,
@@ -54,7 +54,7 @@ pub(crate) fn no_yaml(file: &File) -> Option<Diagnostic<'_>> {
         span: error.span.clone(),
         path: String::new(),
         value: None,
-        message: format!("this is no YAML: {}", error.message),
+        message: format!("not valid YAML: {}", error.message),
         hint: None,
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::input::yaml;
-use crate::say;
+use crate::output::{say, to_json};
 use clap::Args;
 use release_track::config::schema::{CONFIG, Field, Shape, TEST};
 use serde_json::{Map, Value, json};
@@ -25,7 +25,7 @@ pub(crate) struct Schema {}
 
 impl Schema {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
-        say!("{}", crate::json(&document()));
+        say!("{}", to_json(&document()));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -3,12 +3,12 @@
 use crate::clock::Time;
 use crate::failure::{Failure, REFUSED};
 use crate::given::Given;
-use crate::{Output, say};
+use crate::output::{Output, say, to_json};
 use clap::Args;
-use release_track::config::PreviewKeys;
-use release_track::token::{Key, Tokens};
+use release_track::decide::token::PreviewKeys;
+use release_track::decide::token::{Key, Tokens};
+use release_track::syntax::target;
 use release_track::track::{BASELINE, Name, Names, RESERVED};
-use release_track::uri;
 use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,8 @@ Exit codes: 0 valid, 1 not valid, 2 wrong usage.";
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct Source {
-    /// The keys, 32 to 128 hex digits each, with commas or white space between; - for standard input
+    /// The keys, 32 to 128 hex digits each, with commas or white space between; - for standard
+    /// input
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// The configuration, whose preview has the keys and the parameter
@@ -205,7 +206,7 @@ impl Token {
         match self.output {
             Output::Json => say!(
                 "{}",
-                crate::json(&Signed {
+                to_json(&Signed {
                     token: &token,
                     url: url.as_deref(),
                     track: self.track.as_str(),
@@ -234,8 +235,8 @@ fn link(page: &str, parameter: &str, token: &str) -> Result<String, Failure> {
         Failure::usage(format!("--url: {page:?}: {error}; as in https://weather.example/"))
     })?;
     let target = url[Position::BeforePath..].to_owned();
-    let target = uri::without_parameter(target.as_bytes(), parameter.as_bytes());
-    let (_, query) = uri::split(&target);
+    let target = target::without_parameter(target.as_bytes(), parameter.as_bytes());
+    let (_, query) = target::split(&target);
     let query = String::from_utf8_lossy(query);
     let and = if query.is_empty() { "" } else { "&" };
     url.set_query(Some(&format!("{query}{and}{parameter}={token}")));
@@ -260,7 +261,7 @@ impl Verify {
         let token = match Url::parse(&self.token) {
             Ok(url) => {
                 let query = url.query().unwrap_or_default();
-                let found = uri::parameter(query.as_bytes(), preview.parameter.as_bytes());
+                let found = target::parameter(query.as_bytes(), preview.parameter.as_bytes());
                 let missing = || format!("this link has no parameter {}", preview.parameter);
                 found.map(<[u8]>::to_vec).ok_or_else(|| Failure::refused(missing()))?
             }
@@ -284,7 +285,7 @@ impl Verify {
         let code = if why.is_none() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) };
         match (self.output, &why) {
             (Output::Json, _) => {
-                say!("{}", crate::json(&Verdict { valid: why.is_none(), track, expires, why }));
+                say!("{}", to_json(&Verdict { valid: why.is_none(), track, expires, why }));
             }
             (Output::Human, Some(why)) => say!("not valid: {why}"),
             (Output::Human, None) => say!(

@@ -275,11 +275,11 @@ function tell() {
 // === Talking to the demo ===
 
 async function post(path, body) {
-  const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
+  const response = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
     .catch(() => null);
-  const text = answer ? await answer.text() : "The demo does not answer. Is it still running?";
-  say(answer?.ok ? "" : text);
-  return answer?.ok;
+  const text = response ? await response.text() : "The demo does not answer. Is it still running?";
+  say(response?.ok ? "" : text);
+  return response?.ok;
 }
 
 function say(problem) {

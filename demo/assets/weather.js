@@ -7,10 +7,10 @@ const WHY = {
   share: "you are among the visitors who get it first",
 };
 
-const answer = await fetch("/track", { cache: "no-store" }).catch(() => null);
-if (answer?.ok) {
+const response = await fetch("/track", { cache: "no-store" }).catch(() => null);
+if (response?.ok) {
   // TRACK; reason=REASON, of `expose: true`. Nothing for baseline.
-  const [track, reason] = answer.headers.get("x-release-track")?.split("; reason=") ?? [];
+  const [track, reason] = response.headers.get("x-release-track")?.split("; reason=") ?? [];
   const line = document.getElementById("track");
   const words = WHY[reason] ? `${WHY[reason]} (${reason})` : `reason: ${reason}`;
   line.textContent = track ? `Track ${track}: ${words}.` : "No track: the version for everybody.";

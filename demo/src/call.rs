@@ -1,9 +1,11 @@
-//! A request as the application processes that served it saw it: the truth of the demo and of its tests.
+//! A request as the application processes that served it saw it: the truth of the demo and of its
+//! tests.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One hop and all calls that were made for it. The answer of `GET /` with `Accept: application/json`.
+/// One hop and all calls that were made for it. The response to `GET /` with
+/// `Accept: application/json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Served {
@@ -25,7 +27,8 @@ pub enum Call {
     Failed { service: String, error: String },
 }
 
-/// On one line, as in `frontend v2 @v2 (advertisement v1 @v2, forecast v2 @v2)`; without `@` it is baseline.
+/// On one line, as in `frontend v2 @v2 (advertisement v1 @v2, forecast v2 @v2)`; without `@` it is
+/// baseline.
 impl fmt::Display for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.service, self.version)?;
@@ -46,7 +49,8 @@ impl fmt::Display for Served {
 /// One line on a weather process's standard output, for every request that it served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The name in the cookie `user`. Only the frontend gets one; `None` elsewhere and when logged out.
+    /// The name in the cookie `user`. Only the frontend gets one; `None` elsewhere and when logged
+    /// out.
     pub user: Option<String>,
     #[serde(flatten)]
     pub served: Served,

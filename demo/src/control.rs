@@ -1,6 +1,9 @@
 //! The handle on a running demo: its switches, and what its applications saw.
 
-use crate::{call::Event, counters::Counters, release::Percent, weather::Forward};
+use crate::call::Event;
+use crate::counters::Counters;
+use crate::release::Percent;
+use crate::weather::Forward;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -20,11 +23,13 @@ pub enum Routes {
 /// How the demo is switched at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Switches {
-    /// Whether the filter is in the Envoys. With [`Routes::Original`] it never is, whatever this says.
+    /// Whether the filter is in the Envoys. With [`Routes::Original`] it never is, whatever this
+    /// says.
     pub filter: bool,
     pub routes: Routes,
     pub forward: Forward,
-    /// How many of everybody else follow the first track; only where there are preview links, and the filter.
+    /// How many of everybody else follow the first track; only where there are preview links, and
+    /// the filter.
     pub share: Percent,
 }
 

@@ -1,68 +1,68 @@
-//! The filter's counters, scraped from every Envoy, or worked out from the answers.
+//! The filter's counters, scraped from every Envoy, or worked out from the responses.
 
-use crate::stage::Stage;
 use anyhow::{Context, Result};
-use mesh::Pod;
+use mesh::{Mesh, Pod};
+use release_track::istio::stats::Stat;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts by deployment and counter (`arrivals v2 match`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
+pub struct Counters {
     counts: BTreeMap<(String, String), u64>,
     /// Deployments that have been counted already, since their Envoys began anew.
     forgotten: BTreeSet<&'static str>,
 }
 
 impl Counters {
-    pub(crate) async fn scrape(stage: &Stage) -> Result<Self> {
+    pub async fn scrape(mesh: &Mesh) -> Result<Self> {
         let mut all = Self::default();
-        for pod in stage.mesh().pods() {
+        for pod in mesh.pods() {
             all.add(&Self::of_pod(pod).await?);
         }
         Ok(all)
     }
 
-    pub(crate) async fn of_pod(pod: &Pod) -> Result<Self> {
+    pub async fn of_pod(pod: &Pod) -> Result<Self> {
         let envoy = pod.envoy().with_context(|| format!("{} has no Envoy", pod.name()))?;
         let mut counters = Self::default();
         for (name, value) in envoy.admin().stats(r"release_track\.").await? {
-            if let (Some(counter), Some(count)) = (short(&name), value.as_u64()) {
-                counters.count(deployment(pod.name()), counter, count);
+            if let (Some(stat), Some(count)) = (Stat::parse(&name), value.as_u64()) {
+                counters.count(deployment(pod.name()), stat.short(), count);
             }
         }
         Ok(counters)
     }
 
     /// Deployment, counter, count.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, u64)> {
         self.counts.iter().map(|((deployment, name), count)| (&**deployment, &**name, *count))
     }
 
-    pub(crate) fn count(&mut self, deployment: &str, counter: String, by: u64) {
+    pub fn count(&mut self, deployment: &str, counter: String, by: u64) {
         if by > 0 {
             *self.counts.entry((deployment.to_owned(), counter)).or_default() += by;
         }
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         for ((deployment, counter), count) in &other.counts {
             self.count(deployment, counter.clone(), *count);
         }
     }
 
-    pub(crate) fn forget(&mut self, deployment: &'static str) {
+    pub fn forget(&mut self, deployment: &'static str) {
         self.forgotten.insert(deployment);
     }
 
-    pub(crate) fn forgotten(&self) -> &BTreeSet<&'static str> {
+    pub fn forgotten(&self) -> &BTreeSet<&'static str> {
         &self.forgotten
     }
 
-    pub(crate) fn without(&self, deployments: &BTreeSet<&'static str>) -> Self {
+    pub fn without(&self, deployments: &BTreeSet<&'static str>) -> Self {
         self.filtered(|name| !deployments.contains(name))
     }
 
-    pub(crate) fn of(&self, deployment: &str) -> Self {
+    pub fn of(&self, deployment: &str) -> Self {
         self.filtered(|name| name == deployment)
     }
 
@@ -75,7 +75,7 @@ impl Counters {
     }
 
     /// What has been counted since.
-    pub(crate) fn since(&self, before: &Self) -> Self {
+    pub fn since(&self, before: &Self) -> Self {
         let mut since = self.clone();
         for (key, count) in &mut since.counts {
             *count = count.saturating_sub(before.counts.get(key).copied().unwrap_or_default());
@@ -85,7 +85,7 @@ impl Counters {
     }
 
     /// Where `counted` is not what is expected, in words.
-    pub(crate) fn differences(&self, counted: &Self) -> Vec<String> {
+    pub fn differences(&self, counted: &Self) -> Vec<String> {
         let keys: BTreeSet<_> = self.counts.keys().chain(counted.counts.keys()).collect();
         let of = |counters: &Self, key| counters.counts.get(key).copied().unwrap_or_default();
         keys.into_iter()
@@ -97,28 +97,20 @@ impl Counters {
             .collect()
     }
 
-    /// How much less than expected a deployment has counted; what it counted beyond that is no comfort.
-    pub(crate) fn missing(&self, counted: &Self, deployment: &str) -> u64 {
+    /// How much less than expected a deployment has counted; what it counted beyond that is no
+    /// comfort.
+    pub fn missing(&self, counted: &Self, deployment: &str) -> u64 {
         let (expected, counted) = (self.of(deployment), counted.of(deployment));
         expected.since(&counted).counts.values().sum()
     }
 }
 
 /// `forecast-v2-1` is a pod of `forecast-v2`; a gateway is its own.
-pub(crate) fn deployment(pod: &str) -> &str {
+pub fn deployment(pod: &str) -> &str {
     match pod.rsplit_once('-') {
         Some((deployment, number)) if number.bytes().all(|b| b.is_ascii_digit()) => deployment,
         _ => pod,
     }
-}
-
-/// `wasmcustom.release_track.track=.=v2;.;outcome=.=match;.;arrivals_total` is `arrivals v2 match`.
-fn short(stat: &str) -> Option<String> {
-    let (_, rest) = stat.split_once("release_track.")?;
-    let (labels, name) = rest.rsplit_once(";.;")?;
-    let values = labels.split(";.;").filter_map(|label| Some(label.split_once("=.=")?.1));
-    let name = name.strip_suffix("_total")?;
-    Some([vec![name], values.collect()].concat().join(" "))
 }
 
 #[cfg(test)]
@@ -126,13 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_short() {
-        let stat = "wasmcustom.release_track.track=.=v2;.;outcome=.=match;.;arrivals_total";
-        assert_eq!(short(stat).unwrap(), "arrivals v2 match");
-        assert_eq!(
-            short("release_track.event=.=conflict;.;events_total").unwrap(),
-            "events conflict"
-        );
+    fn a_pod_is_of_its_deployment() {
         assert_eq!(deployment("forecast-v2-10"), "forecast-v2");
         assert_eq!(deployment("istio-ingressgateway"), "istio-ingressgateway");
     }

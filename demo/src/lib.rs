@@ -2,22 +2,22 @@
 //!
 //! - [`weather`]: the application; one process per workload, here and in a cluster
 //! - [`run`]: `make demo`, the whole mesh in one command
-//! - [`release`]: what a release manager adds to the story's plugin while it runs: links and a share
+//! - [`release`]: what a release manager adds to the story's plugin while it runs: links and a
+//!   share
 //! - [`stage`]: the application on a mesh, switchable while it runs
 //! - [`control`]: the handle on a running stage: its switches, and what the applications saw
 //! - [`graph`]: the traffic graph in the browser, fed by [`control`]
 //! - [`load`]: a client with many faces, for tests and measurements
-//! - [`soak`]: `make soak`, very many requests, each of them checked
+//! - [`counters`]: what the filter has counted in every Envoy
 //! - [`call`]: a request as the processes that served it saw it
 
 pub mod call;
 pub mod control;
-mod counters;
+pub mod counters;
 pub mod graph;
 pub mod load;
 mod parents;
 pub mod release;
 pub mod run;
-pub mod soak;
 pub mod stage;
 pub mod weather;

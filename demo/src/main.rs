@@ -1,6 +1,6 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use demo::{load, run, soak, weather};
+use demo::{load, run, weather};
 use std::process::ExitCode;
 
 /// The weather app, and a mesh of real Envoys on one machine to run it.
@@ -14,7 +14,6 @@ struct Arguments {
 enum Command {
     Run(run::Options),
     Load(load::Options),
-    Soak(soak::Options),
     Weather(weather::Options),
 }
 
@@ -32,7 +31,6 @@ async fn main() -> ExitCode {
 async fn command(command: Command) -> Result<()> {
     match command {
         Command::Run(options) => run::run(options).await,
-        Command::Soak(options) => soak::run(options).await,
         Command::Load(options) => load(&options).await,
         Command::Weather(options) => weather::serve(options).await,
     }

@@ -1,10 +1,8 @@
 //! The end of those who started us.
 
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    io::Errno,
-    process::{Pid, PidfdFlags, getppid, pidfd_open},
-};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 use tokio::sync::oneshot;
 
 /// Resolves when make has ended, or anything between make and us; never if make has not started us.

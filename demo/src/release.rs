@@ -1,8 +1,10 @@
-//! What a release manager would add to the story's plugin, while the demo runs: preview links, a share, and
-//! answers that tell what was decided. The files stay as they are; this is laid over them in memory.
+//! What a release manager would add to the story's plugin, while the demo runs: preview links, a
+//! share, and responses that tell what was decided. The files stay as they are; this is laid over
+//! them in memory.
 
 use anyhow::{Context, Result, anyhow};
-use release_track::{token::Key, track::Name};
+use release_track::decide::token::Key;
+use release_track::track::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,7 +39,8 @@ impl TryFrom<u8> for Percent {
     }
 }
 
-/// The key that signs a demo's preview links: each demo has its own, which is nowhere but in its memory.
+/// The key that signs a demo's preview links: each demo has its own, which is nowhere but in its
+/// memory.
 #[derive(Clone)]
 pub struct PreviewKey(String);
 

@@ -1,22 +1,22 @@
 //! `make demo`: the whole mesh in one command.
 
-use crate::{
-    control::{Control, Routes, Switches},
-    graph::{self, Releases, Workload},
-    parents,
-    release::{Percent, PreviewKey},
-    stage::{Project, Setup, Stage, name_of},
-    weather::Forward,
-};
+use crate::control::{Control, Routes, Switches};
+use crate::graph::{self, Releases, Workload};
+use crate::parents;
+use crate::release::{Percent, PreviewKey};
+use crate::stage::{Project, Setup, Stage, name_of};
+use crate::weather::Forward;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use mesh::{envoy, manifest::Labels};
-use std::{io::ErrorKind, net::Ipv4Addr, path::PathBuf, time::Duration};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use mesh::envoy;
+use mesh::manifest::Labels;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the weather app on a mesh of seven Envoys, until Ctrl-C.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,16 +1,18 @@
 //! The weather app on a mesh, switchable while it runs.
 
-use crate::{
-    call::Event,
-    control::{Ask, Control, Routes, Switches},
-    counters::Counters,
-    release::{self, PreviewKey},
-};
+use crate::call::Event;
+use crate::control::{Ask, Control, Routes, Switches};
+use crate::counters::Counters;
+use crate::release::{self, PreviewKey};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
-use mesh::{App, Config, Line, Mesh, Settings, envoy, manifest::Manifests, process::Ended};
+use mesh::manifest::Manifests;
+use mesh::process::Ended;
+use mesh::{App, Config, Line, Mesh, Settings, envoy};
 use serde_json::Value;
-use std::{collections::HashSet, path::PathBuf, time::Duration};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// How long the applications may take to answer a switch.
@@ -147,7 +149,8 @@ impl Stage {
         self.events.subscribe()
     }
 
-    /// Reads the manifests again, too. Returns when it is in force in every Envoy and every application.
+    /// Reads the manifests again, too. Returns when it is in force in every Envoy and every
+    /// application.
     pub async fn set(&mut self, to: Switches) -> Result<()> {
         let now = *self.switches.borrow();
         self.mesh.apply(self.project.config(&to)?).await?;
@@ -175,7 +178,8 @@ impl Stage {
         all.with_context(|| format!("no application takes `{line}`"))?
     }
 
-    /// Does what `Control`s ask until `end`, or until something in the mesh ends by itself. Stops everything.
+    /// Does what `Control`s ask until `end`, or until something in the mesh ends by itself. Stops
+    /// everything.
     pub async fn run<F, E>(mut self, act: F) -> Result<(), Ended>
     where
         F: FnOnce(Control) -> E,
@@ -194,7 +198,9 @@ impl Stage {
                 // Whoever asked may have gone.
                 Some(asked) = asked.recv() => match asked {
                     Ask::Switch { to, done } => drop(done.send(self.set(to).await)),
-                    Ask::Count { counted } => drop(counted.send(Counters::scrape(&self).await)),
+                    Ask::Count { counted } => {
+                        drop(counted.send(Counters::scrape(&self.mesh).await));
+                    }
                 },
             }
         };

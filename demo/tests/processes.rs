@@ -1,21 +1,17 @@
 //! No process survives whoever started it, and what cannot work is said in one sentence.
 
 use demo::stage::Project;
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{BufRead, BufReader, Read},
-    net::TcpListener,
-    os::unix::{
-        fs::{PermissionsExt, symlink},
-        process::CommandExt,
-    },
-    path::Path,
-    process::{Child, ChildStdout, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 const DEMO: &str = env!("CARGO_BIN_EXE_demo");
 const PATIENCE: Duration = Duration::from_secs(60);

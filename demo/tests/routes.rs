@@ -1,17 +1,19 @@
 //! What a VirtualService means, on real Envoys.
 
-use demo::{
-    call::{Call, Served},
-    control::{Routes, Switches},
-    release::Percent,
-    stage::{Project, Setup, Stage},
-    weather::Forward,
-};
+use demo::call::{Call, Served};
+use demo::control::{Routes, Switches};
+use demo::release::Percent;
+use demo::stage::{Project, Setup, Stage};
+use demo::weather::Forward;
 use http_body_util::{BodyExt, Empty};
-use hyper::{Request, body::Bytes};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use mesh::envoy;
-use std::{fs, path::Path, process::Command};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 type Headers = &'static [(&'static str, &'static str)];
 /// Path and headers of each.
@@ -49,7 +51,8 @@ const MATCHES: [(&str, [Requests; 2]); 13] = [
     ("authority: {prefix: weather.}", [&[("/", &[("host", "weather.example")])], &[("/", &[])]]),
 ];
 
-/// In the mesh: an entry of `match` for forecast, and whether frontend v1 and frontend v2 get forecast v2 by it.
+/// In the mesh: an entry of `match` for forecast, and whether frontend v1 and frontend v2 get
+/// forecast v2 by it.
 const CALLERS: [(&str, [bool; 2]); 6] = [
     ("sourceLabels: {version: v2}", [false, true]),
     ("sourceLabels: {app: frontend}", [true, true]),
@@ -132,7 +135,7 @@ async fn ask(stage: &Stage, path: &str, headers: &[(&str, &str)]) -> Served {
         request = request.header(*name, *value);
     }
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let answer = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let response = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
     serde_json::from_slice(&body).unwrap()
 }

@@ -1,14 +1,15 @@
 //! The story, on real Envoys: who gets which version, at every hop.
 
-use demo::{
-    control::{Routes, Switches},
-    load::{self, Http, Report, VISITORS},
-    release::Percent,
-    stage::{Project, Setup, Stage},
-    weather::Forward,
-};
+use demo::control::{Routes, Switches};
+use demo::load::{self, Http, Report, VISITORS};
+use demo::release::Percent;
+use demo::stage::{Project, Setup, Stage};
+use demo::weather::Forward;
 use mesh::envoy;
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use tempfile::TempDir;
 
 const STORY: Switches = Switches {
@@ -23,11 +24,13 @@ const REQUESTS: u64 = 2_000;
 const V1: &str = "frontend v1 (advertisement v1, forecast v1)";
 const V2: &str = "frontend v2 @v2 (advertisement v1 @v2, forecast v2 @v2 (recommendation v1 @v2))";
 
-/// Kinds of visitors whose account is `tester`; every other kind must not get further than baseline.
+/// Kinds of visitors whose account is `tester`; every other kind must not get further than
+/// baseline.
 const TESTERS: [&str; 4] =
     ["tester, first", "tester, in the middle", "tester, last", "tester, on a second line"];
-/// With `none` a sidecar knows the track by its own pod (carrier 5): every pod that makes calls for a tester belongs
-/// to it. Only a baseline pod in the middle of a chain would lose it, and this story has none.
+/// With `none` a sidecar knows the track by its own pod (carrier 5): every pod that makes calls for
+/// a tester belongs to it. Only a baseline pod in the middle of a chain would lose it, and this
+/// story has none.
 const MODES: [Forward; 7] = [
     Forward::RequestId,
     Forward::Baggage,
@@ -53,7 +56,8 @@ async fn testers_get_v2_and_nobody_else_does_whatever_the_applications_forward()
     stage.stop().await;
 }
 
-/// Frontend v1 is a baseline pod in the middle of v3's chain: here the applications must forward something.
+/// Frontend v1 is a baseline pod in the middle of v3's chain: here the applications must forward
+/// something.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_track_crosses_a_baseline_pod_by_what_its_application_forwards() {
     const V3: &str =
@@ -97,8 +101,8 @@ async fn the_classical_routes_find_a_cookie_only_where_it_is_first() {
     // No track: nobody writes the header, and nobody removes it.
     const V2: &str = "frontend v2 (advertisement v1, forecast v2 (recommendation v1))";
     const FORGED: &str = "frontend v1 @v2 (advertisement v1, forecast v1)";
-    // Envoy from 1.39 on looks at each line of a header by itself; before, it joined them with commas, and over HTTP/2
-    // the cookies of all lines are one line anyway.
+    // Envoy from 1.39 on looks at each line of a header by itself; before, it joined them with
+    // commas, and over HTTP/2 the cookies of all lines are one line anyway.
     let line_by_line = envoy::version(&envoy::find().unwrap()).unwrap() >= (1, 39);
     let original = Switches { routes: Routes::Original, ..STORY };
     let stage = stage(project(), original).await;

@@ -1,12 +1,12 @@
 //! A proxy of which one call fails.
 
-use release_track::header_map::HeaderMap;
-use release_track::host::{Host, Level, Status};
-use release_track::simulated::Simulated;
+use release_track::host::fake::FakeHost;
+use release_track::host::header_map::HeaderMap;
+use release_track::host::{Facts, Host, Status};
 
-/// A simulated proxy. The call after `calls_before` others answers `status` and does nothing.
+/// A fake host. The call after `calls_before` others answers `status` and does nothing.
 pub struct Faulty {
-    pub proxy: Simulated,
+    pub proxy: FakeHost,
     pub calls_before: u32,
     pub status: u32,
 }
@@ -14,7 +14,7 @@ pub struct Faulty {
 impl Faulty {
     fn call<T>(
         &mut self,
-        call: impl FnOnce(&mut Simulated) -> Result<T, Status>,
+        call: impl FnOnce(&mut FakeHost) -> Result<T, Status>,
     ) -> Result<T, Status> {
         let fails = self.calls_before == 0;
         self.calls_before = self.calls_before.wrapping_sub(1);
@@ -22,17 +22,15 @@ impl Faulty {
     }
 }
 
-impl Host for Faulty {
+impl AsMut<FakeHost> for Faulty {
+    fn as_mut(&mut self) -> &mut FakeHost {
+        &mut self.proxy
+    }
+}
+
+impl Facts for Faulty {
     fn request_headers(&mut self) -> Result<HeaderMap, Status> {
-        self.call(Simulated::request_headers)
-    }
-
-    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        self.call(|proxy| proxy.set_request_header(name, value))
-    }
-
-    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
-        self.call(|proxy| proxy.remove_request_header(name))
+        self.call(FakeHost::request_headers)
     }
 
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
@@ -40,11 +38,33 @@ impl Host for Faulty {
     }
 
     fn now_ms(&mut self) -> Result<u64, Status> {
-        self.call(Simulated::now_ms)
+        self.call(FakeHost::now_ms)
     }
 
     fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
         self.call(|proxy| proxy.shared_data(key))
+    }
+
+    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
+        self.call(FakeHost::response_headers)
+    }
+
+    fn random(&mut self) -> Result<[u8; 16], Status> {
+        self.call(FakeHost::random)
+    }
+
+    fn environment(&mut self, name: &str) -> Option<String> {
+        self.proxy.environment(name)
+    }
+}
+
+impl Host for Faulty {
+    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.call(|proxy| proxy.set_request_header(name, value))
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
+        self.call(|proxy| proxy.remove_request_header(name))
     }
 
     fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
@@ -63,27 +83,11 @@ impl Host for Faulty {
         self.call(|proxy| proxy.reply(status, body))
     }
 
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        self.call(Simulated::response_headers)
-    }
-
     fn set_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         self.call(|proxy| proxy.set_response_header(name, value))
     }
 
     fn add_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         self.call(|proxy| proxy.add_response_header(name, value))
-    }
-
-    fn random(&mut self) -> Result<[u8; 16], Status> {
-        self.call(Simulated::random)
-    }
-
-    fn environment(&mut self, name: &str) -> Option<String> {
-        self.proxy.environment(name)
-    }
-
-    fn log(&mut self, level: Level, line: &str) {
-        self.proxy.log(level, line);
     }
 }

@@ -6,10 +6,7 @@ pub use faulty::Faulty;
 
 use release_track::carrier::Edit;
 use release_track::config::Config;
-use release_track::header_map::HeaderMap;
-
-/// Lines of a header map.
-pub type Lines = Vec<(Vec<u8>, Vec<u8>)>;
+use release_track::host::header_map::HeaderMap;
 
 /// A configuration with these tracks, `keys` of tags first to last.
 pub fn tracks(names: &[&str], keys: &[&str]) -> Config {

@@ -2,11 +2,11 @@
 //! Text that may be a configuration.
 
 use libfuzzer_sys::fuzz_target;
-use release_track::answer::Answer;
 use release_track::config::schema::{CONFIG, Field, Shape};
 use release_track::config::{Config, Isolation};
+use release_track::exchange::{Lines, Request, exchange};
 use release_track::filter::Filter;
-use release_track::simulated::Simulated;
+use release_track::host::fake::FakeHost;
 use release_track::track::RESERVED;
 use serde_json::{Map, Value};
 
@@ -43,23 +43,21 @@ fuzz_target!(|json: &[u8]| {
 fn runs(json: &[u8]) {
     for (kind, directions) in [("router", 2..=2), ("sidecar", 0..=2), ("waypoint", 1..=1)] {
         let node = format!("{kind}~10.0.0.1~frontend-1.weather~weather.svc.cluster.local");
-        let mut host = Simulated::node(&node, &[("app", "frontend"), ("version", "v2")]);
+        let mut host = FakeHost::node(&node, &[("app", "frontend"), ("version", "v2")]);
         host.now_ms = 1_800_000_000_000;
         let filter = Filter::configure(&mut host, json).expect("it is valid");
         for direction in directions {
-            host = host.direction(direction);
-            let mut answer = Answer::default();
-            host.request(&[
-                (":method", b"GET"),
-                (":path", b"/weather?user=tester"),
-                (":authority", b"weather.example"),
-                ("accept", b"text/html"),
-                ("cookie", b"user=tester"),
-                ("x-release-track", b"v2"),
-                ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-            ]);
-            filter.on_request(&mut host, &mut answer);
-            filter.on_response(&mut host, &answer);
+            let headers: [(&str, &str); 7] = [
+                (":method", "GET"),
+                (":path", "/weather?user=tester"),
+                (":authority", "weather.example"),
+                ("accept", "text/html"),
+                ("cookie", "user=tester"),
+                ("x-release-track", "v2"),
+                ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            ];
+            let headers: Lines = headers.map(|(name, value)| (name.into(), value.into())).into();
+            exchange(&filter, &mut host, &Request { direction, headers, ..Request::default() });
         }
     }
 }

@@ -2,7 +2,7 @@
 //! A Cookie line, read a second time: byte by byte, from the design's words alone.
 
 use libfuzzer_sys::fuzz_target;
-use release_track::cookie;
+use release_track::syntax::cookie;
 
 type Pair = (Vec<u8>, Vec<u8>);
 

@@ -4,19 +4,20 @@
 //! The last three bytes of the input say which call that is and what it answers; the others are a
 //! scenario.
 
+use fuzz::Faulty;
 use fuzz::baggage::{members, ours};
-use fuzz::{Faulty, Lines};
 use libfuzzer_sys::fuzz_target;
-use release_track::answer::Answer;
 use release_track::carrier::request_id::Uuid;
 use release_track::carrier::trace_id::Source;
-use release_track::config::{Config, Identity, Isolation};
+use release_track::config::{Config, Isolation};
+use release_track::decide::identity::Identity;
+use release_track::decide::rules::Subject;
+use release_track::exchange::{Lines, Passed, Request, pass};
 use release_track::filter::Filter;
-use release_track::host::{Host, Verdict};
-use release_track::matching::Subject;
-use release_track::simulated::Simulated;
+use release_track::host::Verdict;
+use release_track::host::fake::FakeHost;
 use release_track::track::Carried;
-use scenarios::{Scenario, Step};
+use scenarios::Scenario;
 
 fuzz_target!(|input: &[u8]| {
     let Some((bytes, fault)) = input.split_last_chunk::<3>() else { return };
@@ -30,38 +31,6 @@ fuzz_target!(|input: &[u8]| {
     faulty(&scenario, &config, calls_before, status);
 });
 
-fn proxy(scenario: &Scenario) -> Simulated {
-    let mut proxy = Simulated::node(scenario.node, &scenario.labels);
-    proxy.now_ms = scenario.now_ms;
-    let environment = scenario.environment.iter();
-    proxy.environment = environment.map(|(n, v)| ((*n).into(), (*v).into())).collect();
-    proxy
-}
-
-fn send(host: &mut impl Host, filter: &Filter) -> (Verdict, Answer) {
-    let mut answer = Answer::default();
-    (filter.on_request(host, &mut answer), answer)
-}
-
-/// The request is at hand, as the client sent it.
-fn begin(proxy: &mut Simulated, step: &Step) {
-    let mut property = |name: &str, value: Option<Vec<u8>>| match value {
-        Some(value) => proxy.properties.insert(name.into(), value),
-        None => proxy.properties.remove(name.as_bytes()),
-    };
-    property("xds\0listener_direction", Some(step.direction.to_le_bytes().into()));
-    property("xds\0cluster_name", step.cluster.map(Into::into));
-    property("connection\0mtls", Some(vec![step.mtls.into()]));
-    proxy.now_ms += step.after_ms;
-    proxy.headers = lines(&step.request);
-    proxy.response = lines(&step.answer);
-    proxy.replied = None;
-}
-
-fn lines(lines: &scenarios::Lines) -> Lines {
-    lines.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())).collect()
-}
-
 fn values<'a>(lines: &'a Lines, name: &[u8]) -> Vec<&'a Vec<u8>> {
     lines.iter().filter(|(n, _)| n == name).map(|(_, value)| value).collect()
 }
@@ -69,33 +38,33 @@ fn values<'a>(lines: &'a Lines, name: &[u8]) -> Vec<&'a Vec<u8>> {
 // === What holds ===
 
 fn sound(scenario: &Scenario, config: &Config) {
-    let mut proxy = proxy(scenario);
+    let mut proxy = scenario.proxy();
     let filter = Filter::configure(&mut proxy, scenario.config.as_bytes()).expect("it is valid");
-    for step in &scenario.steps {
-        begin(&mut proxy, step);
+    for request in &scenario.requests {
+        proxy.receive(request);
         let mut innocent = proxy.clone();
         innocent.headers = without_carriers(config, &proxy.headers);
-        let (verdict, answer) = send(&mut proxy, &filter);
+        let Passed { verdict, response, .. } = pass(&filter, &mut proxy);
         goes_on(config, &proxy, verdict);
         if verdict == Verdict::Replied {
             continue;
         }
-        untouched(config, step, &proxy.headers);
-        assert!(!config.dry_run || answer.cookies.is_empty(), "a dry run sets no cookie");
+        untouched(config, request, &proxy.headers);
+        assert!(!config.dry_run || response.cookies().is_empty(), "a dry run sets no cookie");
         if scenario.node.starts_with("router~") && config.edge.gateway && !config.trust_incoming {
-            guarded(config, step, &proxy.headers);
+            guarded(config, request, &proxy.headers);
             if !reads_carriers(config) {
-                let (_, innocents) = send(&mut innocent, &filter);
+                let innocents = pass(&filter, &mut innocent).response;
                 let header = config.header.as_bytes();
-                let stamped = |proxy: &Simulated| -> Vec<Vec<u8>> {
+                let stamped = |proxy: &FakeHost| -> Vec<Vec<u8>> {
                     values(&proxy.headers, header).into_iter().cloned().collect()
                 };
                 // Where it leaves the mesh there may be nothing to strip, and then it counts.
                 if !leaves(&proxy) {
-                    assert_eq!(answer, innocents, "what the client sent changes the answer");
+                    assert_eq!(response, innocents, "what the client sent changes the response");
                     assert_eq!(stamped(&proxy), stamped(&innocent));
                     // Baggage may be too full for ours, that is the client's loss.
-                    let decided = |proxy: &Simulated| -> Vec<_> {
+                    let decided = |proxy: &FakeHost| -> Vec<_> {
                         let all = proxy.counted().into_iter();
                         all.filter(|(name, _)| name.ends_with("decisions_total")).collect()
                     };
@@ -103,15 +72,14 @@ fn sound(scenario: &Scenario, config: &Config) {
                 }
             }
         }
-        filter.on_response(&mut proxy, &answer);
-        let passed = proxy.response.iter().filter(|(n, _)| n == b"set-cookie").count();
-        let sent = step.answer.iter().filter(|(n, _)| n == "set-cookie").count();
-        assert_eq!(passed, sent + answer.cookies.len() * usize::from(answer.at_edge));
+        let passed = values(&proxy.response, b"set-cookie").len();
+        let sent = values(&request.response, b"set-cookie").len();
+        assert_eq!(passed, sent + response.cookies().len());
     }
 }
 
 /// A request is answered here only where that was asked for.
-fn goes_on(config: &Config, proxy: &Simulated, verdict: Verdict) {
+fn goes_on(config: &Config, proxy: &FakeHost, verdict: Verdict) {
     match (verdict, &proxy.replied) {
         (Verdict::Continue, None) => {}
         (Verdict::Replied, Some((421, _))) => {
@@ -137,16 +105,16 @@ fn watched(config: &Config) -> impl Iterator<Item = &str> {
 
 /// Headers that are no carriers pass as they came, but for the cookie that an identity is put in
 /// and the path that a link is taken from.
-fn untouched(config: &Config, step: &Step, now: &Lines) {
+fn untouched(config: &Config, request: &Request, now: &Lines) {
     let others = |lines: &Lines| -> Lines {
         let ours = |name: &[u8]| matches!(name, b"cookie" | b":path") || is_carrier(config, name);
         lines.iter().filter(|(name, _)| !ours(name)).cloned().collect()
     };
-    assert_eq!(others(&lines(&step.request)), others(now));
+    assert_eq!(others(&request.headers), others(now));
 }
 
 /// After an edge, every carrier says what was decided there, if anything.
-fn guarded(config: &Config, step: &Step, now: &Lines) {
+fn guarded(config: &Config, request: &Request, now: &Lines) {
     let header = values(now, config.header.as_bytes());
     let decided = header.first().map(|value| config.names.read(value));
     assert!(header.len() <= 1 && !matches!(decided, Some(None | Some(Carried::Other))), "{now:?}");
@@ -154,7 +122,7 @@ fn guarded(config: &Config, step: &Step, now: &Lines) {
     let said: Vec<_> = members(&lines).iter().filter_map(|member| ours(member)).collect();
     // Without room in the baggage, the header says it alone.
     assert!(said.is_empty() || said.iter().eq(header.iter().copied()), "{said:?} {header:?}");
-    if config.egress.strip && may_leave(step) {
+    if config.egress.strip && may_leave(request) {
         return;
     }
     let ids = values(now, b"x-request-id");
@@ -172,11 +140,12 @@ fn guarded(config: &Config, step: &Step, now: &Lines) {
 }
 
 /// The cluster's name is one of a host that may be outside the mesh.
-fn may_leave(step: &Step) -> bool {
-    step.cluster.is_some_and(|name| name == "PassthroughCluster" || name.starts_with("outbound|"))
+fn may_leave(request: &Request) -> bool {
+    let cluster = request.cluster.as_deref();
+    cluster.is_some_and(|name| name == "PassthroughCluster" || name.starts_with("outbound|"))
 }
 
-fn leaves(proxy: &Simulated) -> bool {
+fn leaves(proxy: &FakeHost) -> bool {
     let cluster = proxy.properties.get(&b"xds\0cluster_name"[..]);
     cluster.is_some_and(|name| name == b"PassthroughCluster" || name.starts_with(b"outbound|"))
 }
@@ -203,14 +172,13 @@ fn reads_carriers(config: &Config) -> bool {
 // === On a proxy that fails ===
 
 fn faulty(scenario: &Scenario, config: &Config, calls_before: u32, status: u32) {
-    let mut host = Faulty { proxy: proxy(scenario), calls_before, status };
+    let mut host = Faulty { proxy: scenario.proxy(), calls_before, status };
     let filter = Filter::configure(&mut host, scenario.config.as_bytes());
     let filter = filter.expect("it was read");
-    for step in &scenario.steps {
-        begin(&mut host.proxy, step);
-        let (verdict, answer) = send(&mut host, &filter);
+    for request in &scenario.requests {
+        host.proxy.receive(request);
+        let Passed { verdict, .. } = pass(&filter, &mut host);
         goes_on(config, &host.proxy, verdict);
-        untouched(config, step, &host.proxy.headers);
-        filter.on_response(&mut host, &answer);
+        untouched(config, request, &host.proxy.headers);
     }
 }

@@ -2,17 +2,15 @@
 
 use crate::process::{Ended, Process, Signal};
 use http_body_util::{BodyExt, Empty};
-use hyper::{Method, Request, StatusCode, body::Bytes};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::process::Command;
 
 /// The version that the project installs for itself.
@@ -35,7 +33,7 @@ pub enum Error {
     NotReady { name: String, after: Duration, log: Vec<String> },
     #[error("{name} still has requests {} s after its drain began", after.as_secs())]
     Busy { name: String, after: Duration },
-    #[error("{name}: no answer from its admin port to {path}: {message}")]
+    #[error("{name}: no response from its admin port to {path}: {message}")]
     Admin { name: String, path: String, message: String },
 }
 
@@ -116,7 +114,8 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts an Envoy whose bootstrap (JSON) is in `bootstrap` and binds its admin port to `admin`.
+    /// Starts an Envoy whose bootstrap (JSON) is in `bootstrap` and binds its admin port to
+    /// `admin`.
     pub async fn start(
         name: &str,
         options: &Options,
@@ -166,8 +165,8 @@ impl Envoy {
         &self.process
     }
 
-    /// Tells callers to go elsewhere, and returns when no request is left. What the application behind it still calls
-    /// goes through.
+    /// Tells callers to go elsewhere, and returns when no request is left. What the application
+    /// behind it still calls goes through.
     pub async fn drain(&self, patience: Duration) -> Result<(), Error> {
         let path = "/drain_listeners?inboundonly&graceful";
         self.admin.post(path).await?;
@@ -215,7 +214,7 @@ impl Admin {
     }
 
     /// # Errors
-    /// Every answer but 200.
+    /// Every response but 200.
     pub async fn get(&self, path: &str) -> Result<String, Error> {
         self.ask(Method::GET, path).await
     }
@@ -232,9 +231,9 @@ impl Admin {
             .uri(format!("http://{}{path}", self.address))
             .body(Empty::new())
             .map_err(|e| error(e.to_string()))?;
-        let answer = async {
-            let answer = self.client.request(request).await;
-            let (head, body) = answer.map_err(|e| error(chain(&e)))?.into_parts();
+        let response = async {
+            let response = self.client.request(request).await;
+            let (head, body) = response.map_err(|e| error(chain(&e)))?.into_parts();
             let body = body.collect().await.map_err(|e| error(chain(&e)))?;
             let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
             match head.status {
@@ -242,12 +241,13 @@ impl Admin {
                 status => Err(error(format!("{status} {text}"))),
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), answer)
+        tokio::time::timeout(Duration::from_secs(60), response)
             .await
             .map_err(|_| error("silence for 60 s".into()))?
     }
 
-    /// Statistics whose name matches `filter` (a regex): counters and gauges as numbers, text readouts as strings.
+    /// Statistics whose name matches `filter` (a regex): counters and gauges as numbers, text
+    /// readouts as strings.
     pub async fn stats(&self, filter: &str) -> Result<Vec<(String, Value)>, Error> {
         let filter: String = filter.bytes().map(percent).collect();
         let text = self.get(&format!("/stats?format=json&filter={filter}")).await?;

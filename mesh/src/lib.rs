@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 pub mod envoy;
+mod error;
 pub mod manifest;
 mod mesh;
 mod pod;
@@ -16,5 +17,6 @@ pub mod ports;
 pub mod process;
 pub mod translate;
 
-pub use mesh::{App, Config, Error, Line, Mesh, Settings};
-pub use pod::Pod;
+pub use error::Error;
+pub use mesh::{Config, Mesh, Settings};
+pub use pod::{App, Line, Pod};

@@ -1,59 +1,22 @@
 //! A gateway and pods, on one machine.
 
-use crate::{
-    envoy::{self, Envoy},
-    manifest::{self, Deployment, Manifests, Object},
-    pod::{Application, Pod},
-    ports::Port,
-    process::Ended,
-    translate::{self, File, Inbound, Proxy, Registry, Role},
-};
-use futures_util::{
-    StreamExt,
-    future::{join_all, select_all},
-    stream::FuturesUnordered,
-};
+use crate::envoy::{self, Envoy};
+use crate::error::{Error, io_error};
+use crate::manifest::{Deployment, Manifests, Object};
+use crate::pod::{App, Application, Line, PATIENCE, Pod, Translated};
+use crate::ports::Port;
+use crate::process::Ended;
+use crate::translate::{self, File, Inbound, Proxy, Registry, Role};
+use futures_util::StreamExt;
+use futures_util::future::{join_all, select_all};
+use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-
-/// How long anything may take that normally takes a second: machines are busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a process is asked to end before it is made to.
-pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(2);
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("Port {0} is in use: choose another, or stop what listens there.")]
-    PortInUse(u16),
-    #[error(transparent)]
-    Manifest(#[from] manifest::Error),
-    #[error(transparent)]
-    Envoy(#[from] envoy::Error),
-    #[error(transparent)]
-    Ended(#[from] Ended),
-    #[error("{name} refuses its configuration{}", envoy::lines(log))]
-    Refused { name: String, log: Vec<String> },
-    #[error("{name} has not taken its configuration after {} s", PATIENCE.as_secs())]
-    Slow { name: String },
-    #[error("There is no Gateway in the manifests.")]
-    NoGateway,
-    #[error("There is no pod {0}.")]
-    NoPod(String),
-    #[error("{what}: {source}")]
-    Io { what: String, source: io::Error },
-}
-
-pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
-    |source| Error::Io { what: what.into(), source }
-}
 
 /// What does not change while a mesh runs.
 #[derive(Clone, Debug)]
@@ -64,14 +27,6 @@ pub struct Settings {
     pub app: App,
 }
 
-/// What a pod's container is run as: this program with the container's `args`, in the container's environment and
-/// this one, in which `LISTEN` is where to serve and `EGRESS` where the sidecar takes the application's own calls.
-#[derive(Clone, Debug)]
-pub struct App {
-    pub program: PathBuf,
-    pub environment: Vec<(String, String)>,
-}
-
 /// What may change.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -79,13 +34,6 @@ pub struct Config {
     pub manifests: Manifests,
     /// The compiled filter; `None` leaves it out whatever the manifests say.
     pub filter: Option<PathBuf>,
-}
-
-/// A line that an application printed.
-#[derive(Clone, Debug)]
-pub struct Line {
-    pub pod: String,
-    pub line: String,
 }
 
 /// Dropping it kills everything.
@@ -189,8 +137,8 @@ impl Mesh {
         async move { select_all(ended).await.0 }
     }
 
-    /// Routes, clusters and filter as `config` has them, without a request that fails for it. Returns when every
-    /// Envoy has them.
+    /// Routes, clusters and filter as `config` has them, without a request that fails for it.
+    /// Returns when every Envoy has them.
     ///
     /// # Errors
     /// When an Envoy refuses; then what was in force before stays so.
@@ -242,8 +190,9 @@ impl Mesh {
         pod.start_envoy(&self.settings.envoy).await
     }
 
-    /// As a rollout does it: a new pod of the same deployment, which from then on gets the calls; the old one is
-    /// drained and ends. `drained` sees it when it serves nobody any more. Returns the new pod's name.
+    /// As a rollout does it: a new pod of the same deployment, which from then on gets the calls;
+    /// the old one is drained and ends. `drained` sees it when it serves nobody any more. Returns
+    /// the new pod's name.
     pub async fn replace(
         &mut self,
         pod: &str,
@@ -255,7 +204,7 @@ impl Mesh {
         };
         let mut new = self.new_pod(&application.deployment.clone())?;
         let name = new.name().to_owned();
-        new.publish_all(self.version, Translated::of(&new, &self.pods, &self.config)?)?;
+        new.publish_all(self.version, translated(&new, &self.pods, &self.config)?)?;
         let Settings { envoy, app, .. } = &self.settings;
         new.start(envoy, app, &self.lines).await?;
         let mut old = std::mem::replace(&mut self.pods[index], new);
@@ -280,7 +229,7 @@ impl Mesh {
 
     fn translate(&self, config: &Config) -> Result<Vec<Translated>, Error> {
         let pods = self.pods.iter();
-        pods.map(|pod| Translated::of(pod, &self.pods, config)).collect()
+        pods.map(|pod| translated(pod, &self.pods, config)).collect()
     }
 
     fn publish(&self) -> Result<(), Error> {
@@ -379,23 +328,15 @@ fn stat_tags(deployment: &Deployment) -> Vec<String> {
     tags.map(|tag| tag.trim().to_owned()).collect()
 }
 
-/// What one Envoy discovers.
-pub(crate) struct Translated {
-    pub(crate) clusters: Vec<Value>,
-    pub(crate) routes: Value,
-    pub(crate) filter: Value,
-}
-
-impl Translated {
-    fn of(pod: &Pod, all: &[Pod], config: &Config) -> Result<Self, Error> {
-        let endpoints: Vec<_> = all.iter().filter_map(Pod::endpoint).collect();
-        let registry = Registry::new(&config.manifests, &endpoints);
-        Ok(Translated {
-            clusters: translate::clusters(&pod.proxy, &registry),
-            routes: translate::routes(&pod.proxy, &registry)?,
-            filter: translate::filter(&pod.proxy, &registry, config.filter.as_deref())?,
-        })
-    }
+/// What this pod's Envoy discovers beside all pods.
+fn translated(pod: &Pod, all: &[Pod], config: &Config) -> Result<Translated, Error> {
+    let endpoints: Vec<_> = all.iter().filter_map(Pod::endpoint).collect();
+    let registry = Registry::new(&config.manifests, &endpoints);
+    Ok(Translated {
+        clusters: translate::clusters(&pod.proxy, &registry),
+        routes: translate::routes(&pod.proxy, &registry)?,
+        filter: translate::filter(&pod.proxy, &registry, config.filter.as_deref())?,
+    })
 }
 
 /// All of `first`, and what only `second` has.

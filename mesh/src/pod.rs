@@ -1,16 +1,39 @@
 //! A pod: an application and its sidecar, or a gateway.
 
-use crate::{
-    envoy::{self, Envoy},
-    manifest::{Deployment, Labels, Object},
-    mesh::{App, Error, Line, PATIENCE, STOP_PATIENCE, Translated, io_error},
-    ports::Port,
-    process::Process,
-    translate::{self, Endpoint, File, Proxy, Role, discovery_response},
-};
+use crate::envoy::{self, Envoy};
+use crate::error::{Error, io_error};
+use crate::manifest::{Deployment, Labels, Object};
+use crate::ports::Port;
+use crate::process::Process;
+use crate::translate::{self, Endpoint, File, Proxy, Role, discovery_response};
 use serde_json::Value;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tokio::{net::TcpStream, process::Command, sync::mpsc};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+/// How long anything may take that normally takes a second: machines are busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a process is asked to end before it is made to.
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a pod's container is run as: this program with the container's `args`, in the container's
+/// environment and this one, in which `LISTEN` is where to serve and `EGRESS` where the sidecar
+/// takes the application's own calls.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub program: PathBuf,
+    pub environment: Vec<(String, String)>,
+}
+
+/// A line that an application printed.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub pod: String,
+    pub line: String,
+}
 
 /// A gateway, or an application with its sidecar.
 pub struct Pod {
@@ -25,6 +48,13 @@ pub struct Pod {
     pub(crate) application: Option<Application>,
     /// Held for as long as the pod exists.
     pub(crate) _ports: Vec<Port>,
+}
+
+/// What one Envoy discovers.
+pub(crate) struct Translated {
+    pub(crate) clusters: Vec<Value>,
+    pub(crate) routes: Value,
+    pub(crate) filter: Value,
 }
 
 /// The one container of a pod.
@@ -160,7 +190,7 @@ impl Pod {
         let name = envoy.process().name().to_owned();
         let state = match state {
             Ok(state) => state?,
-            Err(_) => return Err(Error::Slow { name }),
+            Err(_) => return Err(Error::Slow { name, after: PATIENCE }),
         };
         if state.refused > refused {
             let log = envoy.process().log();

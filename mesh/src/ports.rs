@@ -1,13 +1,12 @@
 //! Ports on 127.0.0.1 that stay ours until we let go.
 
 use socket2::{Domain, Protocol, Socket, Type};
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 
-/// A port that is bound, but not listened on. Processes that bind it with SO_REUSEADDR or SO_REUSEPORT, as Envoy and
-/// [`listen`] do, may listen on it; nobody else is given it meanwhile.
+/// A port that is bound, but not listened on. Processes that bind it with SO_REUSEADDR or
+/// SO_REUSEPORT, as Envoy and the weather app do, may listen on it; nobody else is given it
+/// meanwhile.
 #[derive(Debug)]
 pub struct Port {
     address: SocketAddr,
@@ -31,7 +30,8 @@ impl Port {
     /// When somebody listens there.
     pub fn exactly(port: u16) -> io::Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        // A listener without SO_REUSEPORT finds every other one. Connections in TIME_WAIT are no hindrance.
+        // A listener without SO_REUSEPORT finds every other one. Connections in TIME_WAIT are no
+        // hindrance.
         std::net::TcpListener::bind(address)?;
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;

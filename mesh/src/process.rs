@@ -1,18 +1,14 @@
 //! Processes that do not outlive us: not when a handle is dropped, not when we are killed.
 
-use std::{
-    collections::VecDeque,
-    process::{ExitStatus, Stdio},
-    sync::{Arc, LazyLock, Mutex},
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
-    process::{Child, ChildStdin, Command},
-    sync::{mpsc, watch},
-};
-
 pub use rustix::process::Signal;
+
+use std::collections::VecDeque;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::{mpsc, watch};
 
 /// How many lines of a process's standard error are kept.
 const LOG_LINES: usize = 20;
@@ -185,7 +181,8 @@ async fn each_line(stream: Option<impl AsyncRead + Unpin>, mut sink: impl AsyncF
     }
 }
 
-/// SIGKILL for the child when the thread that spawned it ends, which the last moment of our process is, too.
+/// SIGKILL for the child when the thread that spawned it ends, which the last moment of our process
+/// is, too.
 #[allow(unsafe_code)]
 fn dies_with_us(command: &mut Command) {
     use rustix::process::{getppid, set_parent_process_death_signal};
@@ -195,12 +192,13 @@ fn dies_with_us(command: &mut Command) {
         // We may have died between fork and here.
         if getppid() == Some(us) { Ok(()) } else { Err(std::io::ErrorKind::NotFound.into()) }
     };
-    // SAFETY: between fork and exec only two system calls are made; nothing is allocated, no lock is taken.
+    // SAFETY: between fork and exec only two system calls are made; nothing is allocated, no lock
+    // is taken.
     unsafe { command.pre_exec(ask) };
 }
 
-/// The death signal comes when the spawning thread ends, and a runtime's threads come and go: one thread, which
-/// lives as long as we do, spawns everything.
+/// The death signal comes when the spawning thread ends, and a runtime's threads come and go: one
+/// thread, which lives as long as we do, spawns everything.
 async fn spawn_on_lasting_thread(mut command: Command) -> std::io::Result<Child> {
     type Job = Box<dyn FnOnce() + Send>;
     static JOBS: LazyLock<std::sync::mpsc::Sender<Job>> = LazyLock::new(|| {

@@ -1,10 +1,9 @@
 //! Manifests that cannot be what somebody meant: file, object, field and reason are named.
 
-use mesh::{
-    manifest::Manifests,
-    translate::{self, Proxy, Registry, Role},
-};
-use std::{collections::BTreeMap, fs};
+use mesh::manifest::Manifests;
+use mesh::translate::{self, Proxy, Registry, Role};
+use std::collections::BTreeMap;
+use std::fs;
 
 const SERVICE: &str = "\
 apiVersion: v1
@@ -101,7 +100,7 @@ fn what_is_wrong_is_named() {
             &["apiVersion: networking.istio.io/v1\nkind: EnvoyFilter\nmetadata: {name: x}\n"],
             "all.yaml: EnvoyFilter default/x: kind: networking.istio.io/v1 EnvoyFilter means nothing",
         ),
-        (&["a: [\n"], "all.yaml: no YAML: "),
+        (&["a: [\n"], "all.yaml: not valid YAML: "),
     ];
     for (documents, expected) in cases {
         let refusal = refusal(documents);

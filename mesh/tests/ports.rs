@@ -2,11 +2,9 @@
 
 use mesh::ports::Port;
 use socket2::{Domain, Socket, Type};
-use std::{
-    collections::HashSet,
-    io::ErrorKind,
-    net::{SocketAddr, TcpListener},
-};
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 
 #[test]
 fn no_port_is_given_twice() {

@@ -9,8 +9,8 @@
 //! with [`Reading::Any`].
 
 use super::Edit;
-use crate::header_map::HeaderMap;
-use crate::hex;
+use crate::host::header_map::HeaderMap;
+use crate::syntax::hex;
 use crate::track::{Carried, Name, Names};
 
 /// The header.
@@ -108,9 +108,13 @@ pub fn remove(headers: &HeaderMap, reading: Reading) -> Edit {
     remove_from(headers, NAME, reading)
 }
 
-/// Takes our member out of one of the [`ALIASES`].
+/// Takes our member out of a header, if that is one of the [`ALIASES`].
 pub fn remove_alias(headers: &HeaderMap, name: &[u8]) -> Edit {
-    if name.ends_with(KEY) { Edit::Remove } else { remove_from(headers, name, Reading::Any) }
+    match ALIASES.iter().any(|alias| alias.as_bytes() == name) {
+        true if name.ends_with(KEY) => Edit::Remove,
+        true => remove_from(headers, name, Reading::Any),
+        false => Edit::Keep,
+    }
 }
 
 fn remove_from(headers: &HeaderMap, name: &[u8], reading: Reading) -> Edit {

@@ -1,7 +1,7 @@
 //! Carrier 1: the header itself.
 
 use super::Edit;
-use crate::request::Lines;
+use super::view::Lines;
 use crate::track::{Carried, Names};
 
 /// What the header says. Lines that differ say nothing, as do an empty and a malformed value.

@@ -9,7 +9,7 @@
 //! - `m` = SipHash-2-4(key, message); code(track) = low 16 bits of SipHash-2-4(key, `track:` + name);
 //! - the last group, 12 lower-case digits: high 32 bits of `m`, then low 16 bits of `m` xor the code.
 
-use crate::hex;
+use crate::syntax::hex;
 use crate::track::{BASELINE, Carried, Names, TrackId};
 use siphasher::sip::SipHasher24;
 use siphasher::sip128;

@@ -4,7 +4,7 @@
 //! whatever header they come in. A malformed header holds no id.
 
 use super::request_id::{Key, Uuid};
-use crate::hex;
+use crate::syntax::hex;
 
 /// A trace id. One of 64 bits has a high half of zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,12 +228,13 @@ fn opaque(value: &[u8], key: &Key) -> Option<TraceId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header_map::HeaderMap;
-    use crate::request::{Request, Watched};
+    use crate::carrier::propagator::watched;
+    use crate::carrier::view::View;
+    use crate::host::header_map::HeaderMap;
 
     fn ids(sources: &[Source], lines: &[(&str, &str)]) -> Vec<u128> {
         let headers: HeaderMap = lines.iter().collect();
-        let request = Request::read(&headers, &Watched::new("x-release-track", sources));
+        let request = View::read(&headers, &watched("x-release-track", sources));
         let correlate = Correlate::new(sources.to_vec(), Key::DEFAULT);
         request.trace_ids(&correlate).iter().map(TraceId::value).collect()
     }

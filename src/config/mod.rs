@@ -8,13 +8,16 @@ pub mod schema;
 
 pub use reader::{Error, field_path, item_path};
 
+use crate::carrier::propagator::{Orphans, Propagation};
 use crate::carrier::request_id::{Key, Tagger};
 use crate::carrier::trace_id::{Correlate, Source};
-use crate::egress::Domains;
-use crate::matching::{Condition, Rule, Rules, Subject, Test};
-use crate::pattern::Pattern;
-use crate::share::{Share, Shares, WHOLE};
-use crate::token;
+use crate::decide::identity::Identity;
+use crate::decide::rules::{Condition, Rule, Rules, Subject, Test};
+use crate::decide::share::{Share, Shares, WHOLE};
+use crate::decide::token::{self, PreviewConfig, PreviewKeys};
+use crate::istio::cluster::Domains;
+use crate::istio::node::{App, Labels, Workload};
+use crate::syntax::pattern::Pattern;
 use crate::track::{Name, Names, RESERVED, TrackId};
 use reader::Node;
 
@@ -43,31 +46,6 @@ pub struct Config {
     pub dry_tracks: Vec<bool>,
 }
 
-/// Where a request's identity stands, which shares hash.
-#[derive(Debug)]
-pub enum Identity {
-    /// It is set where it is missing.
-    Cookie(Box<str>),
-    /// Lower case.
-    Header(Box<str>),
-    QueryParam(Box<str>),
-}
-
-/// `preview`, before the proxy's environment is read.
-#[derive(Debug)]
-pub struct PreviewConfig {
-    pub keys: PreviewKeys,
-    pub parameter: Box<str>,
-    pub cookie: Box<str>,
-}
-
-#[derive(Debug)]
-pub enum PreviewKeys {
-    Given(Vec<token::Key>),
-    /// The name of an environment variable.
-    From(Box<str>),
-}
-
 /// What happens to a request that crossed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
@@ -91,47 +69,6 @@ pub struct Edge {
     pub inbound: Vec<App>,
 }
 
-/// An application, by its app label; in one namespace, or in any.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct App {
-    pub namespace: Option<Box<str>>,
-    pub app: Box<str>,
-}
-
-/// The pods of one version of an application.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Workload {
-    pub app: App,
-    pub version: Box<str>,
-}
-
-/// The names of the pod labels that are read.
-#[derive(Debug)]
-pub struct Labels {
-    pub app: Box<str>,
-    pub version: Box<str>,
-}
-
-#[derive(Debug)]
-pub struct Propagation {
-    pub request_id: bool,
-    pub baggage: bool,
-    pub orphans: Orphans,
-    /// Made from `keys`; also where `request_id` is off, for the edge spoils tags all the same.
-    pub tagger: Tagger,
-    pub correlate: Correlate,
-    pub ttl_ms: u64,
-    pub slots: u32,
-}
-
-/// What an outbound request follows when no carrier says anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Orphans {
-    /// The track that the calling pod belongs to.
-    Workload,
-    Baseline,
-}
-
 /// Ten years: no sum with the time of day overflows.
 const MAX_DURATION_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 
@@ -147,11 +84,6 @@ impl Config {
             Error { path: String::new(), found: found.to_owned(), allowed }
         })?;
         Self::read(&Node::root(&value))
-    }
-
-    /// Whether a track's decisions are only counted.
-    pub fn is_dry(&self, track: TrackId) -> bool {
-        self.dry_tracks.get(usize::from(track.0)).copied().unwrap_or_default()
     }
 
     fn read(root: &Node<'_>) -> Result<Self, Error> {

@@ -1,21 +1,20 @@
 //! Allocations of the core, counted natively. What the proxy hands over, such as the header map,
 //! is not its own.
 
-use crate::BETWEEN;
+use crate::request;
 use allocation_counter::{measure, opt_out};
-use cases::{Bindings, Case, Step};
-use release_track::answer::Answer;
+use cases::{Case, Step};
+use exchange::case;
+use release_track::exchange::pass;
 use release_track::filter::Filter;
-use release_track::header_map::HeaderMap;
-use release_track::host::{Host, Level, Status};
-use release_track::simulated::Simulated;
+use release_track::host::fake::FakeHost;
+use release_track::host::header_map::HeaderMap;
+use release_track::host::{Facts, Host, Status};
 
 /// For the last of the steps, which have been taken once before: what a first request sets up is
 /// kept.
 pub(crate) fn allocations(case: &Case, steps: &[Step]) -> u64 {
-    let labels: Vec<_> = case.node.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
-    let mut proxy = Simulated::node(&case.node.id, &labels);
-    proxy.now_ms = case.now_ms;
+    let mut proxy = case::proxy(case);
     let filter = Filter::configure(&mut proxy, case.config.as_bytes()).unwrap();
     let mut proxy = Uncounted(proxy);
     let mut last = 0;
@@ -26,27 +25,21 @@ pub(crate) fn allocations(case: &Case, steps: &[Step]) -> u64 {
 }
 
 fn of_step(proxy: &mut Uncounted, filter: &Filter, step: &Step) -> u64 {
-    let Uncounted(host) = proxy;
-    host.now_ms += BETWEEN.as_millis() as u64;
-    let direction = (step.direction as i64).to_le_bytes().to_vec();
-    host.properties.insert(b"xds\0listener_direction".to_vec(), direction);
-    let cluster = step.cluster.clone().unwrap_or_default().into_bytes();
-    host.properties.insert(b"xds\0cluster_name".to_vec(), cluster);
-    let bytes = |lines: Vec<(String, _)>| {
-        lines.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect()
-    };
-    host.headers = bytes(step.headers(&Bindings::default()));
-    host.response = bytes(step.answer_headers(&Bindings::default()));
+    proxy.0.receive(&request(step));
     let counted = measure(|| {
-        let mut answer = Answer::default();
-        filter.on_request(proxy, &mut answer);
-        filter.on_response(proxy, &answer);
+        pass(filter, proxy);
     });
     counted.count_total
 }
 
 /// A proxy whose own allocations do not count.
-struct Uncounted(Simulated);
+struct Uncounted(FakeHost);
+
+impl AsMut<FakeHost> for Uncounted {
+    fn as_mut(&mut self) -> &mut FakeHost {
+        &mut self.0
+    }
+}
 
 fn uncounted<T>(call: impl FnOnce() -> T) -> T {
     let mut result = None;
@@ -54,17 +47,9 @@ fn uncounted<T>(call: impl FnOnce() -> T) -> T {
     result.unwrap()
 }
 
-impl Host for Uncounted {
+impl Facts for Uncounted {
     fn request_headers(&mut self) -> Result<HeaderMap, Status> {
         uncounted(|| self.0.request_headers())
-    }
-
-    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        uncounted(|| self.0.set_request_header(name, value))
-    }
-
-    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
-        uncounted(|| self.0.remove_request_header(name))
     }
 
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
@@ -77,6 +62,28 @@ impl Host for Uncounted {
 
     fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
         uncounted(|| self.0.shared_data(key))
+    }
+
+    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
+        uncounted(|| self.0.response_headers())
+    }
+
+    fn random(&mut self) -> Result<[u8; 16], Status> {
+        uncounted(|| self.0.random())
+    }
+
+    fn environment(&mut self, name: &str) -> Option<String> {
+        uncounted(|| self.0.environment(name))
+    }
+}
+
+impl Host for Uncounted {
+    fn set_request_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        uncounted(|| self.0.set_request_header(name, value))
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), Status> {
+        uncounted(|| self.0.remove_request_header(name))
     }
 
     fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
@@ -95,27 +102,11 @@ impl Host for Uncounted {
         uncounted(|| self.0.reply(status, body))
     }
 
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        uncounted(|| self.0.response_headers())
-    }
-
     fn set_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         uncounted(|| self.0.set_response_header(name, value))
     }
 
     fn add_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         uncounted(|| self.0.add_response_header(name, value))
-    }
-
-    fn random(&mut self) -> Result<[u8; 16], Status> {
-        uncounted(|| self.0.random())
-    }
-
-    fn environment(&mut self, name: &str) -> Option<String> {
-        uncounted(|| self.0.environment(name))
-    }
-
-    fn log(&mut self, level: Level, line: &str) {
-        uncounted(|| self.0.log(level, line));
     }
 }

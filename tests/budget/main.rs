@@ -12,11 +12,12 @@ mod core;
 mod figures;
 mod guest;
 
-use cases::Act;
+use cases::{Act, Bindings, Step};
+use exchange::case;
 use figures::{Budget, Differences, Figures};
+use release_track::exchange::Request;
 use std::io::Write;
 use std::sync::LazyLock;
-use std::time::Duration;
 use std::{env, fs};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/budget/budget.yaml");
@@ -24,11 +25,15 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/budget/budget.yam
 const HEAD: &str =
     "# What a request may cost; `make budget` writes this file, tests/budget reads it.\n\n";
 
-/// From one request to the next, so that what is remembered has to be renewed.
-const BETWEEN: Duration = Duration::from_millis(10);
+/// From one request to the next in milliseconds, so that what is remembered has to be renewed.
+const BETWEEN: u64 = 10;
+
+fn request(step: &Step) -> Request {
+    Request { after_ms: BETWEEN, ..case::request(step, &Bindings::default()) }
+}
 
 static MEASURED: LazyLock<Budget> = LazyLock::new(|| {
-    let module = guest::load();
+    let module = exchange::module().unwrap();
     let cases = cases::load(cases::FOLDER).unwrap();
     let paths = cases.iter().filter(|case| case.file == "cost").map(|case| {
         let Act::Requests(steps) = &case.act else { panic!("{}: it has no requests", case.name) };

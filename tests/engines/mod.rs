@@ -16,7 +16,7 @@ pub(crate) type Failed = Box<dyn std::error::Error>;
 pub(crate) fn run(engine: Engine, cases: &[&Case]) -> Result<Vec<Wrong>, Failed> {
     match engine {
         Engine::Native => Ok(cases.iter().map(|case| native::run(case)).collect()),
-        Engine::Wasm => wasm::Wasm::load()?.run(cases),
+        Engine::Wasm => wasm::run(cases),
         Engine::Envoy => envoy::run(cases),
     }
 }

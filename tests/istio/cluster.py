@@ -1,5 +1,6 @@
 """A Kubernetes API without nodes: etcd, kube-apiserver, and kubectl for what a user does."""
 
+import contextlib
 import json
 import ssl
 import urllib.error
@@ -103,10 +104,8 @@ class Cluster:
                 return answer.read()
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")
-            try:
+            with contextlib.suppress(ValueError, KeyError):
                 text = json.loads(text)["message"]
-            except (ValueError, KeyError):
-                pass
             raise Refused(error.code, f"{method} {path}: {text}") from None
 
     def kubectl(self, *arguments, input=None):

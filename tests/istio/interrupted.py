@@ -14,7 +14,9 @@ KINDS = ("pid", "net", "mnt")
 def check():
     """What is wrong, if anything is."""
     interfaces = set(os.listdir("/sys/class/net"))
-    run = subprocess.Popen([sys.executable, HERE], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    run = subprocess.Popen(
+        [sys.executable, HERE], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         deadline = time.monotonic() + 180
         while "envoy" not in _processes(run.pid).values():
@@ -22,7 +24,9 @@ def check():
                 return f"no Envoy came up to be interrupted (exit {run.poll()})"
             time.sleep(0.1)
         processes = _processes(run.pid)
-        made = {_namespace(process, kind) for process in processes for kind in KINDS} - {_namespace("self", kind) for kind in KINDS}
+        made = {_namespace(process, kind) for process in processes for kind in KINDS} - {
+            _namespace("self", kind) for kind in KINDS
+        }
     finally:
         os.killpg(run.pid, signal.SIGINT)  # the terminal's Ctrl-C
     if (code := run.wait(30)) != 128 + signal.SIGINT:

@@ -4,6 +4,7 @@ Whatever the mesh starts, mounts or plugs lives in them, and the kernel takes it
 process in them, however that ends: there is nothing to clean up, and nothing to leave behind.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -88,14 +89,10 @@ def stop(name, number=signal.SIGTERM, patience=10):
     """End a started process and all that it started; kill what is left after `patience` seconds."""
     process = _running.pop(name)
     os.killpg(process.pid, number)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience)
-    except subprocess.TimeoutExpired:
-        pass
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

@@ -19,7 +19,9 @@ class Mesh:
         programs = parts / "bin"
         self._istioctl = programs / "istioctl"
         images = {
-            "pilot": Image("/usr/local/bin/pilot-discovery", {"/usr/local/bin/pilot-discovery": programs / "pilot-discovery"}, 1337),
+            "pilot": Image(
+                "/usr/local/bin/pilot-discovery", {"/usr/local/bin/pilot-discovery": programs / "pilot-discovery"}, 1337
+            ),
             "proxyv2": Image(
                 "/usr/local/bin/pilot-agent",
                 {
@@ -46,7 +48,9 @@ class Mesh:
     def configure(self, settings):
         """Change the mesh's configuration as an installation with more settings (YAML) does."""
         overlay = STATE / "overlay.yaml"
-        overlay.write_text("apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n" + textwrap.indent(settings, "  "))
+        overlay.write_text(
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n" + textwrap.indent(settings, "  ")
+        )
         for manifest in self._manifests(overlay).split("\n---\n"):
             if re.search("^kind: ConfigMap$", manifest, re.M) and re.search("^  name: istio$", manifest, re.M):
                 self.cluster.kubectl("apply", "--server-side", "-f", "-", input=manifest)
@@ -59,4 +63,6 @@ class Mesh:
 
     def analyze(self, manifests):
         """Stopped if `istioctl analyze` warns of manifests (text), as if applied to this cluster."""
-        self.istioctl("analyze", "--all-namespaces", "--color=false", "--failure-threshold=Warning", "-", input=manifests)
+        self.istioctl(
+            "analyze", "--all-namespaces", "--color=false", "--failure-threshold=Warning", "-", input=manifests
+        )

@@ -60,12 +60,19 @@ class Node:
         """One EndpointSlice a Service, with the pods that it selects."""
         for service in self._services():
             meta, spec = service["metadata"], service["spec"]
-            pods = [p for p in self.pods.values() if p.namespace == meta["namespace"] and spec["selector"].items() <= p.labels.items()]
+            pods = [
+                p
+                for p in self.pods.values()
+                if p.namespace == meta["namespace"] and spec["selector"].items() <= p.labels.items()
+            ]
             ports = {port.get("name"): port for port in spec["ports"]}
             slice = {
                 "apiVersion": "discovery.k8s.io/v1",
                 "kind": "EndpointSlice",
-                "metadata": {"name": meta["name"], "labels": {**meta.get("labels", {}), "kubernetes.io/service-name": meta["name"]}},
+                "metadata": {
+                    "name": meta["name"],
+                    "labels": {**meta.get("labels", {}), "kubernetes.io/service-name": meta["name"]},
+                },
                 "addressType": "IPv4",
                 "endpoints": [
                     {
@@ -77,7 +84,11 @@ class Node:
                     for pod in pods
                 ],
                 "ports": [
-                    {"name": name or "", "protocol": port.get("protocol", "TCP"), "port": pods[0].port(port["targetPort"]) if pods else port["port"]}
+                    {
+                        "name": name or "",
+                        "protocol": port.get("protocol", "TCP"),
+                        "port": pods[0].port(port["targetPort"]) if pods else port["port"],
+                    }
                     for name, port in ports.items()
                 ],
             }

@@ -38,7 +38,7 @@ class PartError(Exception):
 
 def check_go():
     """PartError unless a Go of at least version `GO` is on the PATH."""
-    wanted = "needs Go %d.%d or later on the PATH" % GO
+    wanted = f"needs Go {GO[0]}.{GO[1]} or later on the PATH"
     if not shutil.which("go"):
         raise PartError(wanted)
     found = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
@@ -57,7 +57,9 @@ def install_packages():
     print(f"Installing {' '.join(packages)}", flush=True)
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        done = subprocess.run(["apt-get", "-qq", *command], env=quiet, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            ["apt-get", "-qq", *command], env=quiet, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         if done.returncode:
             raise PartError(f"apt-get {' '.join(command)} failed:\n{done.stdout[-2000:]}")
 
@@ -83,9 +85,13 @@ def _programs(to):
     packages = len(listed.split())
     version = "k8s.io/component-base/version"
     major, minor = KUBERNETES.groups()
-    stamp = f"-s -w -X {version}.gitVersion=v{KUBERNETES[0].split('v')[-1]} -X {version}.gitMajor={major} -X {version}.gitMinor={minor}"
+    stamped = {"gitVersion": f"v{KUBERNETES[0].split('v')[-1]}", "gitMajor": major, "gitMinor": minor}
+    stamp = " ".join(["-s -w", *(f"-X {version}.{name}={value}" for name, value in stamped.items())])
     command = ["go", "build", "-v", "-trimpath", "-tags", TAGS, "-ldflags", stamp, "-o", f"{to}/", "tool"]
-    print("Building etcd, kube-apiserver, kubectl, istiod, pilot-agent, istioctl, once: about 12 minutes of CPU", flush=True)
+    print(
+        "Building etcd, kube-apiserver, kubectl, istiod, pilot-agent, istioctl, once: about 12 minutes of CPU",
+        flush=True,
+    )
     said, built, started = [], 0, time.monotonic()
     with subprocess.Popen(command, cwd=HERE, stderr=subprocess.PIPE, text=True) as compiler:
         for line in compiler.stderr:
@@ -108,12 +114,16 @@ def _progress(built, of, seconds, last=False):
 
 def _files(to):
     istio, gateway_api = (
-        Path(json.loads(_go("list", "-m", "-json", module))["Dir"]) for module in ("istio.io/istio", "sigs.k8s.io/gateway-api")
+        Path(json.loads(_go("list", "-m", "-json", module))["Dir"])
+        for module in ("istio.io/istio", "sigs.k8s.io/gateway-api")
     )
     for source, name in (
         (istio / "manifests/charts/base/files/crd-all.gen.yaml", "istio/crds.yaml"),
         (istio / "tools/packaging/common/envoy_bootstrap.json", "istio/envoy_bootstrap_tmpl.json"),
-        *((crd, f"gateway-api/{crd.name}") for crd in (gateway_api / "config/crd/standard").glob("gateway.networking.k8s.io_*.yaml")),
+        *(
+            (crd, f"gateway-api/{crd.name}")
+            for crd in (gateway_api / "config/crd/standard").glob("gateway.networking.k8s.io_*.yaml")
+        ),
     ):
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         (to / name).write_bytes(source.read_bytes())

@@ -41,7 +41,13 @@ class Pod:
         self.workload = meta["name"]
         self.namespace = meta["namespace"]
         self.name = f"{self.workload}-1-{address.rsplit('.', 1)[1]}"
-        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{self.workload}-1", "uid": meta["uid"], "controller": True}
+        owner = {
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "name": f"{self.workload}-1",
+            "uid": meta["uid"],
+            "controller": True,
+        }
         self._path = f"/api/v1/namespaces/{self.namespace}/pods"
         self._pod = cluster.create(
             self._path,
@@ -85,7 +91,9 @@ class Pod:
         lines = ["127.0.0.1 localhost"]
         for namespace, name, address in names:
             short = name if namespace == self.namespace else ""
-            lines.append(f"{address} {name}.{namespace}.svc.cluster.local {name}.{namespace}.svc {name}.{namespace} {short}")
+            lines.append(
+                f"{address} {name}.{namespace}.svc.cluster.local {name}.{namespace}.svc {name}.{namespace} {short}"
+            )
         (self._root / "etc").mkdir(parents=True, exist_ok=True)
         (self._root / "etc/hosts").write_text("\n".join(lines) + "\n")
 
@@ -142,7 +150,17 @@ class Pod:
 
     def envoy(self, path):
         """What Envoy's administration answers, as JSON."""
-        said = run("nsenter", f"--net={self._network}", f"--root={self._root}", f"--wd={self._root}", "--", "/usr/local/bin/pilot-agent", "request", "GET", path)
+        said = run(
+            "nsenter",
+            f"--net={self._network}",
+            f"--root={self._root}",
+            f"--wd={self._root}",
+            "--",
+            "/usr/local/bin/pilot-agent",
+            "request",
+            "GET",
+            path,
+        )
         return json.loads(said[said.index("{") :])  # the agent's own warnings come before
 
     def _log(self, container):
@@ -155,7 +173,9 @@ class Pod:
             "hostIP": BRIDGE,
             "podIP": self.address,
             "podIPs": [{"ip": self.address}],
-            "conditions": [{"type": kind, "status": ready} for kind in ("Ready", "ContainersReady", "Initialized", "PodScheduled")],
+            "conditions": [
+                {"type": kind, "status": ready} for kind in ("Ready", "ContainersReady", "Initialized", "PodScheduled")
+            ],
         }
         self._cluster.merge(f"{self._path}/status", {"status": status})
 
@@ -206,9 +226,13 @@ class Pod:
             yield of["path"], self._cluster.create(account, {"spec": audiences})["status"]["token"]
         elif kind == "configMap":
             if of.get("optional"):
-                found = {c["metadata"]["name"]: c for c in self._cluster.items(f"{namespace}/configmaps")}.get(of["name"], {})
+                found = {c["metadata"]["name"]: c for c in self._cluster.items(f"{namespace}/configmaps")}.get(
+                    of["name"], {}
+                )
             else:
-                found = until(f"ConfigMap {of['name']}", lambda: self._cluster.get(f"{namespace}/configmaps/{of['name']}"))
+                found = until(
+                    f"ConfigMap {of['name']}", lambda: self._cluster.get(f"{namespace}/configmaps/{of['name']}")
+                )
             keys = {item["key"]: item["path"] for item in of.get("items", [])}
             for key, text in found.get("data", {}).items():
                 if not keys or key in keys:
@@ -250,7 +274,13 @@ class Pod:
         ):
             run("nsenter", f"--net={self._network}", "ip", *command.split())
         for sysctl in self._spec.get("securityContext", {}).get("sysctls", []):
-            run("nsenter", f"--net={self._network}", "tee", f"/proc/sys/{sysctl['name'].replace('.', '/')}", input=sysctl["value"])
+            run(
+                "nsenter",
+                f"--net={self._network}",
+                "tee",
+                f"/proc/sys/{sysctl['name'].replace('.', '/')}",
+                input=sysctl["value"],
+            )
 
     def _image(self, container):
         return self._images[container["image"].split("/")[-1].split("@")[0].split(":")[0]]

@@ -1,10 +1,10 @@
 """An OCI registry, and the images that `make push` puts there."""
 
 import os
+import urllib.request
 from pathlib import Path
 
 from machine import BRIDGE, STATE, run, start, until
-import urllib.request
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,9 @@ class Registry:
         dist = STATE / "dist" / tag
         storage = STATE / "containers"  # not the storage of whoever uses this machine
         storage.mkdir(exist_ok=True)
-        (storage / "storage.conf").write_text(f'[storage]\ndriver = "vfs"\nrunroot = "{storage}/run"\ngraphroot = "{storage}/graph"\n')
+        (storage / "storage.conf").write_text(
+            f'[storage]\ndriver = "vfs"\nrunroot = "{storage}/run"\ngraphroot = "{storage}/graph"\n'
+        )
         environment = {
             **os.environ,
             "PATH": f"{os.environ['PATH']}:{self._programs}",
@@ -35,5 +37,12 @@ class Registry:
             "OCI": tool,
             "PUSH_OPTIONS": "--plain-http" if tool == "oras" else "--tls-verify=false",
         }
-        run("make", "--no-print-directory", "push", f"IMAGE={self.host}/release-track:{tag}", cwd=PROJECT, env=environment)
+        run(
+            "make",
+            "--no-print-directory",
+            "push",
+            f"IMAGE={self.host}/release-track:{tag}",
+            cwd=PROJECT,
+            env=environment,
+        )
         return dist / "wasmplugin"

@@ -40,7 +40,9 @@ class Tier:
     def entrance(self, name, namespace):
         """(host, port) of a gateway, as its Service has it on port 80."""
         service = self.mesh.cluster.get(f"/api/v1/namespaces/{namespace}/services/{name}")
-        return self.pod(name, namespace).address, next(p["targetPort"] for p in service["spec"]["ports"] if p["port"] == 80)
+        return self.pod(name, namespace).address, next(
+            p["targetPort"] for p in service["spec"]["ports"] if p["port"] == 80
+        )
 
     def pod(self, workload, namespace="weather"):
         return self.node.pods[namespace, workload]
@@ -91,11 +93,16 @@ class Tier:
 
     def wait_in_force(self):
         """Wait until every proxy has the WasmPlugin as it is in the cluster: module and configuration."""
-        plugin = json.loads(self.kubectl("get", "wasmplugin", "release-track", "--namespace=istio-system", "-o=json"))["spec"]
+        plugin = json.loads(self.kubectl("get", "wasmplugin", "release-track", "--namespace=istio-system", "-o=json"))[
+            "spec"
+        ]
         digest = plugin["url"].split("sha256:")[1]
         for pod in self.node.pods.values():
             if pod.proxied:
-                until(f"plugin as applied in {pod.workload}", lambda: (digest, plugin["pluginConfig"]) in list(_plugins(pod)))
+                until(
+                    f"plugin as applied in {pod.workload}",
+                    lambda: (digest, plugin["pluginConfig"]) in list(_plugins(pod)),
+                )
 
     def metrics(self, pod, name):
         """{labels (sorted pairs): value} of a counter, from the proxy's Prometheus endpoint; zeros left out."""
@@ -103,9 +110,8 @@ class Tier:
             lines = answer.read().decode().splitlines()
         found = {}
         for line in lines:
-            if match := re.fullmatch(name + r"\{(.*)\} (\d+)", line):
-                if int(match[2]):
-                    found[tuple(sorted(re.findall(r'(\w+)="([^"]*)"', match[1])))] = int(match[2])
+            if (match := re.fullmatch(name + r"\{(.*)\} (\d+)", line)) and int(match[2]):
+                found[tuple(sorted(re.findall(r'(\w+)="([^"]*)"', match[1])))] = int(match[2])
         return found
 
     def seen(self, requests=24):
@@ -122,4 +128,7 @@ def _plugins(pod):
     for dump in pod.envoy("/config_dump?resource=ecds_filters").get("configs", []):
         config = dump["ecds_filter"]["typed_config"].get("config")
         if config:
-            yield Path(config["vm_config"]["code"]["local"]["filename"]).stem, json.loads(config["configuration"]["value"])
+            yield (
+                Path(config["vm_config"]["code"]["local"]["filename"]).stem,
+                json.loads(config["configuration"]["value"]),
+            )

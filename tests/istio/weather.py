@@ -118,7 +118,9 @@ class Traffic:
         self._users = users
         self._ended = False
         self._answered = threading.Condition()
-        self._threads = [threading.Thread(target=self._send, args=(address, n), daemon=True) for n in range(connections)]
+        self._threads = [
+            threading.Thread(target=self._send, args=(address, n), daemon=True) for n in range(connections)
+        ]
 
     def __enter__(self):
         for thread in self._threads:

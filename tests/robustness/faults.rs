@@ -5,18 +5,18 @@
 //! memory never fail here.
 
 use crate::{module, say};
-use cases::{Act, Bindings, Case, Step};
+use cases::{Act, Bindings, Case};
+use exchange::{case, exchange, lines, open, pairs, respond, send, vm};
 use proxy_wasm_test_host::{
-    Call, Callback, Error, Host, Outcome, Plugin, Status, Stream, Vm, VmConfig,
+    Call, Callback, Error, HeaderMap, Outcome, Plugin, Status, Vm, VmConfig,
 };
+use release_track::exchange::{Lines, Request};
+use release_track::host::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-type Headers = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// Headers that the filter may write, whatever the configuration. `header` names one more.
+/// Lines that the filter may write, whatever the configuration. `header` names one more.
 const OURS: [&str; 8] = [
     "x-release-track",
     "baggage",
@@ -34,9 +34,11 @@ fn a_request_survives_every_status_of_every_call() {
     let cases = cases::load(cases::FOLDER).unwrap();
     let wrong = each(&cases, |case| {
         let Act::Requests(steps) = &case.act else { return Vec::new() };
+        let request = |step| case::request(step, &Bindings::default());
+        let requests: Vec<_> = steps.iter().map(request).collect();
         let mut wrong = Vec::new();
-        for step in 0..steps.len() {
-            let faults = Faults::new(case, steps, step);
+        for number in 0..requests.len() {
+            let faults = Faults::new(case, &requests, number);
             wrong.extend(faults.run());
             tried.fetch_add(faults.tried.get(), Ordering::Relaxed);
         }
@@ -79,13 +81,9 @@ fn each(cases: &[Case], check: impl Fn(&Case) -> Vec<String> + Sync) -> Vec<Stri
 
 /// A VM of a process of its own, for a case.
 fn start(case: &Case) -> Vm {
-    let host = Host::new();
-    host.set_time(Duration::from_millis(case.now_ms));
-    host.set_node(&case.node.id, case.node.labels.iter().map(|(n, v)| (&**n, &**v)));
-    let environment = case.environment.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
     // A trial would make the buckets of remembered ids, and the calls that make them are tried too.
-    let config = VmConfig { environment, trial: false, ..VmConfig::default() };
-    host.vm_with(module(), config).unwrap()
+    let config = VmConfig { trial: false, ..VmConfig::default() };
+    vm(module(), &case::proxy(case), config).unwrap()
 }
 
 /// The case's configuration with few buckets for remembered ids, if it does not say how many, and
@@ -121,51 +119,28 @@ fn shorten(value: &mut serde_json::Value, items: usize) {
     }
 }
 
-fn open(plugin: &Plugin, step: &Step) -> Stream {
-    plugin.vm().host().advance(Duration::from_millis(step.after_ms));
-    let mut stream = plugin.stream();
-    stream.set_property("xds.listener_direction", step.direction as i64);
-    stream.set_property("connection.mtls", step.mtls);
-    if let Some(cluster) = &step.cluster {
-        stream.set_property("xds.cluster_name", cluster.as_str());
-    }
-    stream
-}
-
-fn request(stream: &mut Stream, step: &Step) -> Outcome {
-    stream.request_headers(step.headers(&Bindings::default()), true)
-}
-
-fn answer(stream: &mut Stream, step: &Step) -> Outcome {
-    stream.response_headers(step.answer_headers(&Bindings::default()), true)
-}
-
-fn lines(headers: &proxy_wasm_test_host::HeaderMap) -> Headers {
-    headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
-}
-
 // === A request ===
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Request,
-    Answer,
+    Response,
 }
 
-/// What a request that nothing fails for makes of a step.
+/// What becomes of a request that nothing fails for.
 struct Sound {
     outcome: Outcome,
-    request: Headers,
-    answer: Headers,
+    request: Lines,
+    response: Lines,
     calls: BTreeMap<Phase, Vec<Call>>,
 }
 
-/// One step of a case, and the faults tried there.
+/// One request of a case, and the faults tried there.
 struct Faults<'a> {
     case: &'a Case,
     config: String,
-    before: &'a [Step],
-    step: &'a Step,
+    before: &'a [Request],
+    request: &'a Request,
     sound: Sound,
     /// It leaves something behind in the proxy or in the filter: the next one then makes other
     /// calls, so that each fault needs a VM of its own.
@@ -174,18 +149,18 @@ struct Faults<'a> {
 }
 
 impl<'a> Faults<'a> {
-    fn new(case: &'a Case, steps: &'a [Step], number: usize) -> Self {
+    fn new(case: &'a Case, requests: &'a [Request], number: usize) -> Self {
         let config = config(case);
-        let (before, step) = (&steps[..number], &steps[number]);
+        let (before, request) = (&requests[..number], &requests[number]);
         let plugin = prepare(case, &config, before);
-        let sound = sound(&plugin, step);
+        let sound = sound(&plugin, request);
         let leaves_traces = number > 0
             || sound
                 .calls
                 .values()
                 .flatten()
                 .any(|call| matches!(call.name, "proxy_set_shared_data" | "proxy_log"));
-        Self { case, config, before, step, sound, leaves_traces, tried: 0.into() }
+        Self { case, config, before, request, sound, leaves_traces, tried: 0.into() }
     }
 
     fn run(&self) -> Vec<String> {
@@ -205,9 +180,9 @@ impl<'a> Faults<'a> {
             }
         }
         if !self.leaves_traces && shared.vm().trap().is_none() {
-            let again = sound(&shared, self.step);
+            let again = sound(&shared, self.request);
             let of = |sound: &Sound| {
-                (sound.outcome.clone(), masked(&sound.request), masked(&sound.answer))
+                (sound.outcome.clone(), masked(&sound.request), masked(&sound.response))
             };
             if of(&again) != of(&self.sound) {
                 wrong.push("after all the faults, a request is not what it was before".into());
@@ -216,7 +191,7 @@ impl<'a> Faults<'a> {
         wrong
     }
 
-    /// What is wrong with a step of which one call fails.
+    /// What is wrong with the request if one call fails.
     fn fail(
         &self,
         plugin: &Plugin,
@@ -227,11 +202,11 @@ impl<'a> Faults<'a> {
     ) -> Vec<String> {
         let vm = plugin.vm();
         let mut wrong = Vec::new();
-        let mut stream = open(plugin, self.step);
+        let mut stream = open(plugin, self.request);
         if phase == Phase::Request {
             vm.inject(k, status);
         }
-        let outcome = request(&mut stream, self.step);
+        let outcome = send(&mut stream, self.request);
         let mut hit = vm.end_injection();
         let request = lines(&stream.request());
         match (&outcome, &self.sound.outcome) {
@@ -240,20 +215,21 @@ impl<'a> Faults<'a> {
             (outcome, _) => wrong.push(format!("the request does not go on: {outcome:?}")),
         }
         if outcome == Outcome::Continue {
-            if phase == Phase::Answer {
+            if phase == Phase::Response {
                 vm.inject(k, status);
             }
-            let outcome = answer(&mut stream, self.step);
-            if phase == Phase::Answer {
+            let outcome = respond(&mut stream, self.request);
+            if phase == Phase::Response {
                 hit = vm.end_injection();
             }
             if outcome != Outcome::Continue {
-                wrong.push(format!("the answer does not go on: {outcome:?}"));
+                wrong.push(format!("the response does not go on: {outcome:?}"));
             }
-            let sent = HeaderLines::of_request(self.step);
-            wrong.extend(sent.changed("request", &request, self.header()));
-            let sent = HeaderLines::of_answer(self.step);
-            wrong.extend(sent.changed("answer", &lines(&stream.response()), self.header()));
+            let sent = HeaderMap::of_request(pairs(&self.request.headers));
+            wrong.extend(changed("request", &lines(&sent), &request, self.header()));
+            let sent = HeaderMap::of_response(pairs(&self.request.response));
+            let response = lines(&stream.response());
+            wrong.extend(changed("response", &lines(&sent), &response, self.header()));
         }
         stream.end();
         if hit != Some(call.name) {
@@ -280,30 +256,30 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// A configured VM, after these steps.
-fn prepare(case: &Case, config: &str, before: &[Step]) -> Plugin {
+/// A configured VM, after these requests.
+fn prepare(case: &Case, config: &str, before: &[Request]) -> Plugin {
     let plugin = start(case).configure(config).unwrap();
-    for step in before {
-        sound(&plugin, step);
+    for request in before {
+        sound(&plugin, request);
     }
     plugin
 }
 
-fn sound(plugin: &Plugin, step: &Step) -> Sound {
+fn sound(plugin: &Plugin, request: &Request) -> Sound {
     let vm = plugin.vm();
-    let mut stream = open(plugin, step);
+    let mut stream = open(plugin, request);
     vm.open_journal();
-    let outcome = request(&mut stream, step);
-    let request_calls: Vec<Call> = proxy_calls(vm);
-    let request = lines(&stream.request());
+    let outcome = send(&mut stream, request);
+    let calls = proxy_calls(vm);
+    let sent = lines(&stream.request());
     vm.open_journal();
     if outcome == Outcome::Continue {
-        answer(&mut stream, step);
+        respond(&mut stream, request);
     }
-    let calls = BTreeMap::from([(Phase::Request, request_calls), (Phase::Answer, proxy_calls(vm))]);
-    let answer = lines(&stream.response());
+    let calls = BTreeMap::from([(Phase::Request, calls), (Phase::Response, proxy_calls(vm))]);
+    let response = lines(&stream.response());
     stream.end();
-    Sound { outcome, request, answer, calls }
+    Sound { outcome, request: sent, response, calls }
 }
 
 /// Of the journal, without WASI's.
@@ -311,36 +287,21 @@ fn proxy_calls(vm: &Vm) -> Vec<Call> {
     vm.close_journal().calls().filter(|call| call.name.starts_with("proxy_")).collect()
 }
 
-/// The headers of a step as the proxy gets them.
-struct HeaderLines(Headers);
-
-impl HeaderLines {
-    fn of_request(step: &Step) -> Self {
-        let sent = step.headers(&Bindings::default());
-        Self(lines(&proxy_wasm_test_host::HeaderMap::of_request(sent)))
-    }
-
-    fn of_answer(step: &Step) -> Self {
-        let sent = step.answer_headers(&Bindings::default());
-        Self(lines(&proxy_wasm_test_host::HeaderMap::of_response(sent)))
-    }
-
-    /// What has changed of the headers that are not the filter's to write.
-    fn changed(&self, what: &str, now: &Headers, header: Option<String>) -> Option<String> {
-        let others = |headers: &Headers| -> Headers {
-            let mut others = headers.clone();
-            others.retain(|(name, _)| {
-                let known = |ours: &str| twin(name) == twin(ours.as_bytes());
-                !OURS.iter().any(|ours| known(ours))
-                    && !header.as_deref().is_some_and(known)
-                    // Twins of the ids are removed at an edge.
-                    && !name.contains(&b'_')
-            });
-            others
-        };
-        let (before, now) = (others(&self.0), others(now));
-        (before != now).then(|| format!("{what}: {} became {}", shown(&before), shown(&now)))
-    }
+/// What has changed of the headers that are not the filter's to write.
+fn changed(what: &str, before: &Lines, now: &Lines, header: Option<String>) -> Option<String> {
+    let others = |headers: &Lines| -> Lines {
+        let mut others = headers.clone();
+        others.retain(|(name, _)| {
+            let known = |ours: &str| twin(name) == twin(ours.as_bytes());
+            !OURS.iter().any(|ours| known(ours))
+                && !header.as_deref().is_some_and(known)
+                // Twins of the ids are removed at an edge.
+                && !name.contains(&b'_')
+        });
+        others
+    };
+    let (before, now) = (others(before), others(now));
+    (before != now).then(|| format!("{what}: {} became {}", shown(&before), shown(&now)))
 }
 
 fn twin(name: &[u8]) -> Vec<u8> {
@@ -348,7 +309,7 @@ fn twin(name: &[u8]) -> Vec<u8> {
 }
 
 /// Without new identities, which are random: 32 hex digits in a cookie.
-fn masked(headers: &Headers) -> Headers {
+fn masked(headers: &Lines) -> Lines {
     let mask = |value: &[u8]| -> Vec<u8> {
         let words = value.split_inclusive(|b| !b.is_ascii_hexdigit());
         let is_id = |word: &&[u8]| word.iter().take_while(|b| b.is_ascii_hexdigit()).count() == 32;
@@ -361,7 +322,7 @@ fn masked(headers: &Headers) -> Headers {
     masked.collect()
 }
 
-fn shown(headers: &Headers) -> String {
+fn shown(headers: &Lines) -> String {
     let line = |(n, v): &(Vec<u8>, Vec<u8>)| format!("{}: {}", n.escape_ascii(), v.escape_ascii());
     headers.iter().map(line).collect::<Vec<_>>().join(", ")
 }
@@ -406,17 +367,11 @@ fn configure_with_faults(case: &Case, tried: &AtomicUsize) -> Vec<String> {
 /// What becomes of the case's first request under a configuration that came with a fault.
 fn send_all(case: &Case, plugin: &Plugin) -> Option<String> {
     let Act::Requests(steps) = &case.act else { return None };
-    let step = steps.first()?;
-    let mut stream = open(plugin, step);
-    let outcome = request(&mut stream, step);
-    if outcome == Outcome::Continue {
-        answer(&mut stream, step);
-    }
-    stream.end();
-    let problem = match outcome {
-        Outcome::Continue => None,
-        Outcome::Reply(reply) if reply.status == 421 => None,
-        outcome => Some(format!("a request does not go on: {outcome:?}")),
+    let request = case::request(steps.first()?, &Bindings::default());
+    let (exchange, _) = exchange(plugin, &request);
+    let problem = match (exchange.verdict, exchange.reply) {
+        (Verdict::Continue, None) | (Verdict::Replied, Some((421, _))) => None,
+        other => Some(format!("a request does not go on: {other:?}")),
     };
     plugin.vm().trap().map(|trap| trap.to_string()).or(problem)
 }

@@ -1,7 +1,10 @@
 //! Configurations that come, change and go; VMs that start anew; memory that stays where it was.
 
 use crate::module;
-use proxy_wasm_test_host::{Callback, Error, HeaderMap, Host, Outcome, Plugin, Stream};
+use exchange::{lines, respond};
+use proxy_wasm_test_host::{Callback, Error, Host, Outcome, Plugin, Stream};
+use release_track::exchange::{Lines, Request};
+use release_track::host::Verdict;
 
 const STORY: &str = r#"{"tracks":[{"name":"v2","match":[{"cookies":{"user":{"exact":"tester"}}}],
     "workloads":{"frontend":"v2","forecast":"v2"}}]}"#;
@@ -14,7 +17,8 @@ const TAGGED_V2: &str = "73cf9109-747e-4c23-92e0-4494afc95180";
 const INBOUND: i64 = 1;
 const OUTBOUND: i64 = 2;
 
-type Lines<'a> = &'a [(&'a str, &'a str)];
+/// Headers besides those of every request.
+type More<'a> = &'a [(&'a str, &'a str)];
 
 fn proxy(node: &str) -> Host {
     let host = Host::new();
@@ -27,45 +31,52 @@ fn start(node: &str, config: &str) -> Plugin {
     proxy(node).vm(module()).unwrap().configure(config).unwrap()
 }
 
+fn sent(direction: i64, more: More<'_>) -> Request {
+    let lines = |lines: More<'_>| -> Lines {
+        lines.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    };
+    let every = [(":method", "GET"), (":path", "/"), (":authority", "weather.example")];
+    Request {
+        direction,
+        headers: lines(&[&every, more].concat()),
+        response: lines(&[(":status", "200")]),
+        ..Request::default()
+    }
+}
+
 fn open(plugin: &Plugin, direction: i64) -> Stream {
-    let mut stream = plugin.stream();
-    stream.set_property("xds.listener_direction", direction);
-    stream
+    exchange::open(plugin, &sent(direction, &[]))
 }
 
-fn request(stream: &mut Stream, more: Lines<'_>) -> HeaderMap {
-    let lines = [(":method", "GET"), (":path", "/"), (":authority", "weather.example")];
-    let lines: Vec<_> = lines.iter().chain(more).collect();
-    assert_eq!(stream.request_headers(lines.into_iter().copied(), true), Outcome::Continue);
-    stream.request()
+fn request(stream: &mut Stream, more: More<'_>) -> Lines {
+    assert_eq!(exchange::send(stream, &sent(OUTBOUND, more)), Outcome::Continue);
+    lines(&stream.request())
 }
 
-fn answer(stream: &mut Stream) -> HeaderMap {
-    assert_eq!(stream.response_headers([(":status", "200")], true), Outcome::Continue);
-    stream.response()
+fn response(stream: &mut Stream) -> Lines {
+    assert_eq!(respond(stream, &sent(OUTBOUND, &[])), Outcome::Continue);
+    lines(&stream.response())
 }
 
 /// A whole exchange; the request's headers as the upstream gets them.
-fn send(plugin: &Plugin, direction: i64, lines: Lines<'_>) -> HeaderMap {
-    let mut stream = open(plugin, direction);
-    let request = request(&mut stream, lines);
-    answer(&mut stream);
-    stream.end();
-    assert_eq!(plugin.vm().trap(), None);
-    request
+fn send(plugin: &Plugin, direction: i64, more: More<'_>) -> Lines {
+    let (exchange, _) = exchange::exchange(plugin, &sent(direction, more));
+    assert_eq!((exchange.verdict, plugin.vm().trap()), (Verdict::Continue, None));
+    exchange.request
 }
 
 /// The track header after a whole exchange.
-fn track(plugin: &Plugin, direction: i64, lines: Lines<'_>) -> Option<String> {
+fn track(plugin: &Plugin, direction: i64, lines: More<'_>) -> Option<String> {
     header(&send(plugin, direction, lines), "x-release-track")
 }
 
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).map(|value| value.escape_ascii().to_string())
+fn header(headers: &Lines, name: &str) -> Option<String> {
+    let (_, value) = headers.iter().find(|(known, _)| known == name.as_bytes())?;
+    Some(value.escape_ascii().to_string())
 }
 
-const TESTER: Lines<'_> = &[("cookie", "a=b; user=tester")];
-const TRACKED: Lines<'_> = &[("x-release-track", "v2"), ("traceparent", TRACEPARENT)];
+const TESTER: More<'_> = &[("cookie", "a=b; user=tester")];
+const TRACKED: More<'_> = &[("x-release-track", "v2"), ("traceparent", TRACEPARENT)];
 
 fn v2() -> Option<String> {
     Some("v2".into())
@@ -126,7 +137,7 @@ fn a_stream_ends_under_the_configuration_that_it_began_with() {
     assert_eq!((header(&late, "x-old"), header(&late, "x-new")), (v2(), None));
     for mut stream in [decided, accepted] {
         let exposed = Some("v2; reason=match".to_owned());
-        assert_eq!(header(&answer(&mut stream), "x-old"), exposed);
+        assert_eq!(header(&response(&mut stream), "x-old"), exposed);
         stream.end();
     }
     // The old root context has gone with its last stream.
@@ -139,14 +150,14 @@ fn configurations_of_one_vm_do_not_meet() {
     let vm = one.vm().clone();
     let other = STORY.replace("tester", "beta").replace(r#""name":"v2""#, r#""name":"v3""#);
     let other = vm.configure_as("other", "other", other).unwrap();
-    let beta: Lines<'_> = &[("cookie", "user=beta")];
+    let beta: More<'_> = &[("cookie", "user=beta")];
     let mut both = [open(&one, OUTBOUND), open(&other, OUTBOUND)];
     let tracks = both.each_mut().map(|s| header(&request(s, beta), "x-release-track"));
     assert_eq!(tracks, [None, Some("v3".into())]);
     let tracks = [&one, &other].map(|plugin| track(plugin, OUTBOUND, TESTER));
     assert_eq!(tracks, [v2(), None]);
     both.iter_mut().for_each(|stream| {
-        answer(stream);
+        response(stream);
         stream.end();
     });
     one.remove();
@@ -208,7 +219,7 @@ fn a_tagged_id_outlives_the_process() {
 /// Requests of every kind that a proxy sees, whole ones and such that end early, `count` of them,
 /// a hundred side by side.
 fn traffic(plugin: &Plugin, count: usize) {
-    let kinds: [(i64, Lines<'_>); 6] = [
+    let kinds: [(i64, More<'_>); 6] = [
         (INBOUND, &[]),
         (INBOUND, TRACKED),
         (OUTBOUND, &[("traceparent", TRACEPARENT), ("x-request-id", ID)]),
@@ -224,7 +235,7 @@ fn traffic(plugin: &Plugin, count: usize) {
             request(&mut stream, lines);
         }
         if number % 5 != 0 {
-            answer(&mut stream);
+            response(&mut stream);
         }
         streams.push(stream);
         if streams.len() == 100 {
@@ -256,7 +267,7 @@ fn a_hundred_updates_leave_the_memory_where_it_was() {
             let mut stream = open(&plugin, INBOUND);
             request(&mut stream, TRACKED);
             plugin.update(&few_buckets).unwrap();
-            answer(&mut stream);
+            response(&mut stream);
             stream.end();
         }
         (plugin.vm().memory_size(), plugin.vm().open_contexts(), plugin.vm().trap())

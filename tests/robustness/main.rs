@@ -9,17 +9,11 @@ mod lifecycle;
 
 use proxy_wasm_test_host::Module;
 use std::io::Write;
-use std::path::Path;
 use std::sync::OnceLock;
 
-/// `make build` leaves it there.
 fn module() -> &'static Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/release-track.wasm");
-        Module::from_file(path)
-            .unwrap_or_else(|error| panic!("{error}; `make build` makes the module"))
-    })
+    MODULE.get_or_init(|| exchange::module().unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Says how much was done, also where nobody asks for the output of a test that passes.

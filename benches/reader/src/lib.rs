@@ -1,5 +1,5 @@
 //! A filter that reads a request's headers and does nothing with them: what any filter costs that
-//! is to decide by them, and is called for the answer too.
+//! is to decide by them, and is called for the response too.
 
 #![cfg(target_family = "wasm")]
 

@@ -5,18 +5,19 @@ mod pattern;
 mod rollout;
 mod routes;
 mod rules;
+mod valid;
 
 use crate::failure::{Failure, REFUSED};
 use crate::input;
 use crate::input::manifest::{Configuration, Manifests};
-use crate::refusal::{foreign, no_yaml, nothing, refused, the_one};
+use crate::output::{Output, say, to_json};
+use crate::refusal::{foreign, not_yaml, nothing, refused, the_one};
 use crate::report::{Diagnostic, Record};
-use crate::{Output, say};
 use clap::Args;
-use release_track::config::Config;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use valid::Valid;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,12 +56,6 @@ pub(crate) struct Check {
     output: Output,
 }
 
-/// A configuration that the filter takes.
-struct Valid<'a> {
-    source: &'a Configuration<'a>,
-    config: Config,
-}
-
 #[derive(Serialize)]
 struct Report<'a> {
     configurations: Vec<Summary<'a>>,
@@ -82,7 +77,7 @@ impl Check {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let files = input::load(&self.files)?;
         let previous = input::load(self.previous.as_slice())?;
-        let mut diagnostics: Vec<_> = files.iter().filter_map(no_yaml).collect();
+        let mut diagnostics: Vec<_> = files.iter().filter_map(not_yaml).collect();
         let manifests = Manifests::of(&files);
         let mut valid = Vec::new();
         for source in &manifests.configurations {
@@ -121,7 +116,7 @@ impl Check {
             warnings,
         };
         match self.output {
-            Output::Json => say!("{}", crate::json(&report)),
+            Output::Json => say!("{}", to_json(&report)),
             Output::Human => print(&report, &diagnostics, &manifests),
         }
         let refused = errors > 0 || self.strict && warnings > 0;

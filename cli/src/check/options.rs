@@ -1,6 +1,6 @@
 //! Settings that contradict what stands around them.
 
-use super::Valid;
+use super::valid::Valid;
 use crate::input::manifest::Configuration;
 use crate::input::yaml::{Node, Span};
 use crate::report::Diagnostic;

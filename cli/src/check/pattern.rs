@@ -2,7 +2,7 @@
 
 use crate::input::yaml::Node;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
-use release_track::pattern::Pattern;
+use release_track::syntax::pattern::Pattern;
 use std::collections::BTreeSet;
 
 /// A StringMatch of a valid configuration.

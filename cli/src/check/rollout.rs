@@ -1,8 +1,8 @@
 //! Changes that proxies must not get in one step: each has its configuration at its own time, and
 //! meanwhile those with the old one and those with the new one serve the same request.
 
-use super::Valid;
 use super::options::decides;
+use super::valid::Valid;
 use crate::input::manifest::Configuration;
 use crate::input::yaml::{Node, Span};
 use crate::report::Diagnostic;

@@ -1,6 +1,6 @@
 //! Tracks and the routes that should follow them.
 
-use super::Valid;
+use super::valid::Valid;
 use crate::input::manifest::{Condition, Routes, Rule, StringMatch};
 use crate::input::yaml::Span;
 use crate::report::Diagnostic;
@@ -129,9 +129,15 @@ fn unreachable<'a>(routes: &'a Routes<'a>, header: &str) -> Option<Diagnostic<'a
 
 /// A rule that follows a track, and none after it for the same requests without one.
 fn no_baseline<'a>(routes: &'a Routes<'a>, header: &str) -> Option<Diagnostic<'a>> {
-    let is_track = |condition: &Condition| matches!(condition, Condition::Header { name, .. } if name == header);
+    let is_track = |condition: &Condition| match condition {
+        Condition::Header { name, .. } => name == header,
+        _ => false,
+    };
     // A baseline request satisfies `withoutHeaders` of our header whatever it tests.
-    let is_baseline = |condition: &Condition| matches!(condition, Condition::WithoutHeader { name, .. } if name == header);
+    let is_baseline = |condition: &Condition| match condition {
+        Condition::WithoutHeader { name, .. } => name == header,
+        _ => false,
+    };
     let falls_back = |rest: &[&Condition], rule: &Rule| {
         rule.alternatives.is_empty()
             || rule.alternatives.iter().any(|other| {

@@ -1,7 +1,7 @@
 //! Rules that load, and do not do what their author meant.
 
-use super::Valid;
 use super::pattern::{Meaning, Test};
+use super::valid::Valid;
 use crate::input::yaml::{Member, Node, Span};
 use crate::report::Diagnostic;
 use release_track::config::{field_path, item_path};

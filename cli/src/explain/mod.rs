@@ -7,11 +7,12 @@ mod request;
 use crate::clock::Time;
 use crate::failure::Failure;
 use crate::given::Given;
-use crate::{Output, say};
+use crate::output::{Output, say, to_json};
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
-use proxy::{Lines, Outcome, Proxy, Request};
-use release_track::simulated::Simulated;
+use release_track::exchange::{Exchange, Lines, Request, exchange};
+use release_track::host::fake::FakeHost;
+use release_track::istio::stats::Stat;
 use request::Sent;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ Exit codes: 0 answered, 1 the configuration is refused, 2 wrong usage.";
 /// Tell what the filter does with a request, step by step
 ///
 /// Prints every step of the decision, the request's headers as they leave the filter with what
-/// changed marked, what is added to the answer, and what is counted.
+/// changed marked, what is added to the response, and what is counted.
 #[derive(Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Explain {
@@ -114,19 +115,21 @@ impl Explain {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let Given { config, mut environment } = Given::load(&self.config)?;
         environment.extend(self.env.iter().cloned());
-        let headers = self.sent()?.lines(self.at == At::Edge);
-        let header = config.header.clone();
-        let mut proxy = Proxy::new(self.host(environment), config);
-        let outcome = proxy.send(Request {
-            headers: headers.clone(),
+        let request = Request {
+            after_ms: 0,
             direction: if self.at == At::Outbound { 2 } else { 1 },
             cluster: Some(self.cluster()),
             mtls: self.mtls,
-            answer: vec![(b":status".to_vec(), b"200".to_vec())],
-        });
-        let report = Report::new(&header, &proxy, &headers, &outcome);
+            headers: self.sent()?.lines(self.at == At::Edge),
+            response: vec![(b":status".to_vec(), b"200".to_vec())],
+        };
+        let header = config.header.clone();
+        let mut proxy = self.proxy(environment);
+        let (filter, warnings) = proxy::configure(&mut proxy, config);
+        let exchange = exchange(&filter, &mut proxy, &request);
+        let report = Report::new(&header, &warnings, &request, &exchange);
         match self.output {
-            Output::Json => say!("{}", crate::json(&report)),
+            Output::Json => say!("{}", to_json(&report)),
             Output::Human => report.print(),
         }
         Ok(ExitCode::SUCCESS)
@@ -157,7 +160,7 @@ impl Explain {
         Ok(sent)
     }
 
-    fn host(&self, environment: BTreeMap<String, String>) -> Simulated {
+    fn proxy(&self, environment: BTreeMap<String, String>) -> FakeHost {
         let Self { namespace, pod, .. } = self;
         let labels: Vec<_> = pod.iter().map(|(name, value)| (&**name, &**value)).collect();
         let kind = match self.at {
@@ -166,10 +169,10 @@ impl Explain {
             At::Waypoint => "waypoint",
         };
         let id = format!("{kind}~10.0.0.1~pod.{namespace}~{namespace}.svc.cluster.local");
-        let mut host = Simulated::node(&id, &labels);
-        host.environment = environment;
-        host.now_ms = Time::or_now(self.now).since_epoch().as_millis() as u64;
-        host
+        let mut proxy = FakeHost::node(&id, &labels);
+        proxy.environment = environment;
+        proxy.now_ms = Time::or_now(self.now).since_epoch().as_millis() as u64;
+        proxy
     }
 
     /// Inside the mesh, unless somebody says otherwise.
@@ -192,8 +195,8 @@ struct Report<'a> {
     request: Vec<Line>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<Reply<'a>>,
-    answer: Vec<Line>,
-    counted: Vec<Count<'a>>,
+    response: Vec<Line>,
+    counted: Vec<Count>,
 }
 
 /// A header's line, and what became of it.
@@ -219,27 +222,31 @@ struct Reply<'a> {
 }
 
 #[derive(Serialize)]
-struct Count<'a> {
+struct Count {
     name: String,
-    labels: BTreeMap<&'a str, &'a str>,
+    labels: BTreeMap<&'static str, String>,
     by: u64,
 }
 
 impl<'a> Report<'a> {
-    fn new(header: &str, proxy: &'a Proxy, before: &Lines, outcome: &'a Outcome) -> Self {
-        let status = (b":status".to_vec(), b"200".to_vec());
-        let warnings = proxy.warnings.iter().chain(&outcome.warnings);
+    fn new(
+        header: &str,
+        warnings: &'a [String],
+        request: &Request,
+        exchange: &'a Exchange,
+    ) -> Self {
+        let warnings = warnings.iter().map(String::as_str).chain(exchange.warnings());
         let warnings = warnings.map(|line| line.trim_start_matches("release-track: "));
-        let reply = outcome.reply.as_ref();
-        let track = outcome.headers.iter().find(|(name, _)| name == header.as_bytes());
+        let reply = exchange.reply.as_ref();
+        let track = exchange.request.iter().find(|(name, _)| name == header.as_bytes());
         Self {
             track: track.map(|(_, track)| shown(track)),
             warnings: warnings.collect(),
-            steps: &outcome.steps,
-            request: compare(before, &outcome.headers),
+            steps: &exchange.steps,
+            request: compare(&request.headers, &exchange.request),
             reply: reply.map(|(status, body)| Reply { status: *status, body: body.trim_end() }),
-            answer: compare(&vec![status], &outcome.answer),
-            counted: outcome.counted.iter().map(|(stat, by)| Count::of(stat, *by)).collect(),
+            response: compare(&request.response, &exchange.response),
+            counted: exchange.counts.iter().filter_map(|(stat, by)| Count::of(stat, *by)).collect(),
         }
     }
 
@@ -255,16 +262,16 @@ impl<'a> Report<'a> {
         }
         match &self.reply {
             Some(Reply { status, body }) => {
-                say!("\n{bold}The proxy answers itself: {status}{bold:#} {body}");
+                say!("\n{bold}The proxy's own response: {status}{bold:#} {body}");
             }
             None => {
                 say!("\n{bold}The request, as it leaves the filter{bold:#}");
                 print_lines(&self.request);
             }
         }
-        if self.reply.is_none() && self.answer.iter().any(|line| line.change != Change::None) {
-            say!("\n{bold}The answer to it{bold:#}");
-            print_lines(&self.answer);
+        if self.reply.is_none() && self.response.iter().any(|line| line.change != Change::None) {
+            say!("\n{bold}The response to it{bold:#}");
+            print_lines(&self.response);
         }
         if !self.counted.is_empty() {
             say!("\n{bold}Counted{bold:#}");
@@ -324,12 +331,13 @@ fn shown(value: &[u8]) -> String {
     }
 }
 
-impl<'a> Count<'a> {
-    /// `release_track.track=.=v2;.;reason=.=match;.;decisions_total` as Prometheus shows it.
-    fn of(stat: &'a str, by: u64) -> Self {
-        let mut parts: Vec<_> = stat.trim_start_matches("release_track.").split(";.;").collect();
-        let name = parts.pop().unwrap_or_default();
-        let labels = parts.iter().filter_map(|label| label.split_once("=.="));
-        Self { name: format!("release_track_{name}"), labels: labels.collect(), by }
+impl Count {
+    /// A counter as Prometheus shows it; `None` for one that is not the filter's.
+    fn of(stat: &str, by: u64) -> Option<Self> {
+        let Stat { family, track, value } = Stat::parse(stat)?;
+        let name = format!("release_track_{}", family.label());
+        let track = track.map(|track| ("track", track));
+        let labels = track.into_iter().chain([(family.column(), value)]).collect();
+        Some(Self { name, labels, by })
     }
 }

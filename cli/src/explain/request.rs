@@ -1,7 +1,7 @@
 //! What a person says of a request, and what Envoy makes of it before the filter sees it.
 
-use super::proxy::Lines;
 use crate::failure::Failure;
+use release_track::exchange::Lines;
 use url::Url;
 
 /// A request as a client sends it.

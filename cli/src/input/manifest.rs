@@ -82,7 +82,7 @@ pub(crate) struct Manifests<'a> {
 }
 
 impl<'a> Manifests<'a> {
-    /// Files that are no YAML have nothing in them.
+    /// Files that are not valid YAML have nothing in them.
     pub(crate) fn of(files: impl IntoIterator<Item = &'a File>) -> Self {
         let mut manifests = Self::default();
         for file in files {
@@ -312,7 +312,7 @@ impl Node {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
-            Value::Text(_) => "a text",
+            Value::Text(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "an object",
         }

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// A text, and what is in it.
+/// A file, and what is in it.
 pub(crate) struct File {
     /// As it was named; `stdin` for `-`.
     pub(crate) name: String,
@@ -75,6 +75,6 @@ fn read(path: &Path, named: bool, files: &mut Vec<File>) -> Result<(), Failure> 
 
 fn text(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
     let text = String::from_utf8(bytes)
-        .map_err(|error| Failure::usage(format!("{name}: this is no UTF-8: {error}")))?;
+        .map_err(|error| Failure::usage(format!("{name}: not valid UTF-8: {error}")))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

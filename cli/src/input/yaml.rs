@@ -163,7 +163,7 @@ impl<'a> Composer<'a> {
             }
             let name = name(&key.value).ok_or_else(|| Error {
                 span: key.span.clone(),
-                message: "a field's name has to be a text".to_owned(),
+                message: "a field's name has to be a string".to_owned(),
             })?;
             if !names.insert(name.clone()) {
                 let message = format!("the field {name:?} stands here a second time");
@@ -219,7 +219,7 @@ fn merge(members: &mut Vec<Member>, node: Node) -> Result<(), Error> {
     }
 }
 
-/// Names that YAML takes for something else are texts again in JSON.
+/// Names that YAML takes for something else are strings again in JSON.
 fn name(key: &Value) -> Option<String> {
     match key {
         Value::Text(text) => Some(text.clone()),
@@ -298,7 +298,7 @@ fn integer(text: &str) -> Option<f64> {
     (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number).then_some(number as f64)
 }
 
-/// One too large for a double is a text.
+/// One too large for a double is a string.
 fn decimal(text: &str) -> Option<f64> {
     let number: Option<f64> = DECIMAL.is_match(text).then(|| text.parse().ok()).flatten();
     number.filter(|number| number.is_finite())
@@ -461,7 +461,7 @@ mod tests {
             ("a: 1\na: 2\n", 5, "second time"),
             ("a: .inf\n", 3, "no number"),
             ("a: !!binary aGk=\n", 12, "not understood"),
-            ("? [a]\n: 1\n", 2, "has to be a text"),
+            ("? [a]\n: 1\n", 2, "has to be a string"),
             ("a: *b\n", 3, "anchor"),
             ("a: [1\n", 3, ""),
             ("<<: 1\n", 4, "object"),

@@ -1,14 +1,14 @@
 //! The traffic graph, at `GRAPH_PORT`: what the application processes saw, live in a browser.
 //!
 //! - [`releases`]: which workloads make up a release, and so when a call has crossed
-//! - [`tally`]: the counts
+//! - [`journeys`]: the counts
 //! - [`witness`]: what the filter counted, next to that
 //! - [`traffic`]: the mix of requests that the page's button sends
 //! - [`server`]: the page, its event stream and its buttons
 
+mod journeys;
 mod releases;
 mod server;
-mod tally;
 mod traffic;
 mod witness;
 

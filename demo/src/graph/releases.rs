@@ -2,7 +2,8 @@
 
 use crate::call::{Call, Served};
 use release_track::config::Config;
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// A service in one of its versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +24,8 @@ impl From<&Served> for Workload {
     }
 }
 
-/// The tracks of the filter's configuration, each with its `workloads`. What no track lists is baseline.
+/// The tracks of the filter's configuration, each with its `workloads`. What no track lists is
+/// baseline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Releases {
     tracks: Vec<Track>,
@@ -39,8 +41,8 @@ struct Track {
 /// A request's way through the applications.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Journey {
-    /// The track that all its workloads belong to; `None` is baseline. With a crossed call: the track of
-    /// those before it.
+    /// The track that all its workloads belong to; `None` is baseline. With a crossed call: the
+    /// track of those before it.
     pub track: Option<String>,
     /// Every call, the caller before what it called for it. The first one comes from the gateway.
     pub hops: Vec<Hop>,
@@ -89,8 +91,8 @@ impl Releases {
         Some(&track.name)
     }
 
-    /// Follows a request. A call has crossed if no release, be it a track or baseline, has all the workloads
-    /// that were met so far and the one that answered.
+    /// Follows a request. A call has crossed if no release, be it a track or baseline, has all the
+    /// workloads that were met so far and the one that answered.
     pub fn follow(&self, root: &Served) -> Journey {
         let everything = std::iter::once(None).chain(self.tracks.iter().map(Some));
         let mut walk = Walk {
@@ -142,7 +144,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// `words` tells the way here; `told` is whether it says anything about a release beyond the first hop.
+    /// `words` tells the way here; `told` is whether it says anything about a release beyond the
+    /// first hop.
     fn visit(&mut self, from: Option<Workload>, served: &Served, words: String, told: bool) {
         let here = Workload::from(served);
         let mut fitting = self.possible.clone();
@@ -165,7 +168,7 @@ impl Walk<'_> {
                 }
                 Call::Failed { service, .. } => {
                     self.failed += 1;
-                    self.ways.push(format!("{words} -> {service} (no answer)"));
+                    self.ways.push(format!("{words} -> {service} (no response)"));
                 }
             }
         }
@@ -185,7 +188,8 @@ mod tests {
         Releases::new(&Config::parse(config).unwrap())
     }
 
-    /// `frontend` and what follows, each calling the next; the first one also calls advertisement v1.
+    /// `frontend` and what follows, each calling the next; the first one also calls advertisement
+    /// v1.
     fn chain(hops: &[&str]) -> Served {
         let (first, rest) = hops.split_first().unwrap();
         let (service, version) = first.split_once(' ').unwrap();
@@ -257,7 +261,7 @@ mod tests {
     fn a_failed_call_is_told() {
         let journey = releases().follow(&chain(&["frontend v1", "forecast"]));
         assert_eq!(journey.failed, 1);
-        assert_eq!(journey.words, "frontend v1 -> forecast (no answer)");
+        assert_eq!(journey.words, "frontend v1 -> forecast (no response)");
         // Without any service that has a track there is only the first one to name.
         assert_eq!(releases().follow(&chain(&["frontend v1"])).words, "frontend v1");
     }

@@ -1,33 +1,27 @@
 //! The graph's page, its event stream and its buttons.
 
-use super::{
-    releases::{Releases, Workload},
-    tally::{Counts, Tally},
-    traffic,
-    witness::{Says, Witness},
-};
-use crate::{
-    control::{Control, Routes, Switches},
-    release::Percent,
-    weather::Forward,
-};
-use axum::{
-    Json, Router,
-    extract::State,
-    http::{StatusCode, header},
-    response::{
-        IntoResponse, Response,
-        sse::{self, KeepAlive, Sse},
-    },
-    routing::{get, post},
-};
+use super::journeys::{Counts, Journeys};
+use super::releases::{Releases, Workload};
+use super::traffic;
+use super::witness::{Says, Witness};
+use crate::control::{Control, Routes, Switches};
+use crate::release::Percent;
+use crate::weather::Forward;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{
-    sync::{Mutex, broadcast::error::RecvError, mpsc, watch},
-    time::{MissedTickBehavior, interval},
-};
-use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_stream::wrappers::WatchStream;
+use tokio_stream::{Stream, StreamExt};
 
 /// How often the filter's counters are read, while somebody looks at the page.
 const COUNTING: Duration = Duration::from_millis(500);
@@ -49,7 +43,7 @@ pub fn router(
     let (publish, state) = watch::channel(Arc::from("{}"));
     let desk = Desk {
         control: control.clone(),
-        tally: Tally::new(releases, workloads),
+        journeys: Journeys::new(releases, workloads),
         filter: Witness::default(),
         filter_says: Says::default(),
         applying: false,
@@ -173,10 +167,10 @@ async fn clear(State(graph): State<Graph>, Json(()): Json<()>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Where all news arrive: keeps the tally, and tells the pages.
+/// Where all news arrive: keeps the journeys, and tells the pages.
 struct Desk {
     control: Control,
-    tally: Tally,
+    journeys: Journeys,
     filter: Witness,
     filter_says: Says,
     applying: bool,
@@ -223,15 +217,15 @@ impl Desk {
         loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    Ok(event) => self.tally.record(&event),
-                    Err(RecvError::Lagged(events)) => self.tally.missed(events),
+                    Ok(event) => self.journeys.record(&event),
+                    Err(RecvError::Lagged(events)) => self.journeys.missed(events),
                     Err(RecvError::Closed) => return,
                 },
                 changed = switches.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    self.tally.switched(in_force);
+                    self.journeys.switched(in_force);
                     in_force = *switches.borrow_and_update();
                     self.restart_filter().await;
                 }
@@ -263,14 +257,14 @@ impl Desk {
             News::Sending(sending) => self.sending = sending,
             News::Answered { good, sent } => {
                 if !good {
-                    self.tally.request_failed();
+                    self.journeys.request_failed();
                 }
                 if let Some(sending) = &mut self.sending {
                     sending.sent = sent;
                 }
             }
             News::Clear => {
-                self.tally.clear();
+                self.journeys.clear();
                 self.restart_filter().await;
             }
         }
@@ -287,7 +281,7 @@ impl Desk {
             return Says::Nothing;
         }
         match self.control.counters().await {
-            Ok(counters) => self.filter.hear(counters, &self.tally),
+            Ok(counters) => self.filter.hear(counters, &self.journeys),
             Err(_) => Says::Later,
         }
     }
@@ -299,7 +293,7 @@ impl Desk {
             applying: self.applying,
             sending: self.sending,
             filter: &self.filter_says,
-            counts: self.tally.counts(),
+            counts: self.journeys.counts(),
         };
         serde_json::to_string(&page).expect("a page has nothing but text keys").into()
     }

@@ -1,10 +1,14 @@
 //! The mix of requests that the page's button sends.
 
 use http_body_util::{BodyExt, Empty};
-use hyper::{Request, StatusCode, body::Bytes, header};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use std::{net::SocketAddr, time::Duration};
-use tokio::{task::JoinSet, time::interval};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode, header};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::interval;
 
 /// The headers of a browser, one kind of visitor after the other.
 const VISITORS: [&[(&str, &str)]; 6] = [
@@ -22,8 +26,8 @@ const VISITORS: [&[(&str, &str)]; 6] = [
 const PAUSE: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sends so many requests to the gateway, each of a visitor with an identity of its own, the same ones each time.
-/// Tells after each whether it was answered with 200.
+/// Sends so many requests to the gateway, each of a visitor with an identity of its own, the same
+/// ones each time. Tells after each whether its response was a 200.
 pub(super) async fn send(gateway: SocketAddr, requests: usize, mut answered: impl FnMut(bool)) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let mut pending = JoinSet::new();
@@ -38,11 +42,11 @@ pub(super) async fn send(gateway: SocketAddr, requests: usize, mut answered: imp
         // HTTP/1.1 may have several lines of cookies.
         let request = request.header(header::COOKIE, format!("release-track-id=visitor-{number}"));
         let request = request.body(Empty::new()).expect("constant headers");
-        let answer = client.request(request);
+        let response = client.request(request);
         pending.spawn(tokio::time::timeout(PATIENCE, async {
-            let answer = answer.await.ok()?;
-            let status = answer.status();
-            answer.into_body().collect().await.ok()?;
+            let response = response.await.ok()?;
+            let status = response.status();
+            response.into_body().collect().await.ok()?;
             (status == StatusCode::OK).then_some(())
         }));
         while let Some(outcome) = pending.try_join_next() {

@@ -1,6 +1,7 @@
 //! What the filter counted, next to what the applications saw: two witnesses of the same requests.
 
-use super::{releases::Workload, tally::Tally};
+use super::journeys::Journeys;
+use super::releases::Workload;
 use crate::counters::Counters;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,20 +35,20 @@ impl Witness {
     }
 
     /// Compares, once neither of the two has anything new.
-    pub(super) fn hear(&mut self, counters: Counters, tally: &Tally) -> Says {
-        let now = Some((tally.served(), counters));
+    pub(super) fn hear(&mut self, counters: Counters, journeys: &Journeys) -> Says {
+        let now = Some((journeys.served(), counters));
         let before = std::mem::replace(&mut self.last, now);
         match &self.last {
             Some((_, counters)) if before == self.last => {
-                compare(&counters.since(&self.start), tally)
+                compare(&counters.since(&self.start), journeys)
             }
             _ => Says::Later,
         }
     }
 }
 
-fn compare(counted: &Counters, tally: &Tally) -> Says {
-    let seen: BTreeMap<String, (&Workload, u64)> = tally
+fn compare(counted: &Counters, journeys: &Journeys) -> Says {
+    let seen: BTreeMap<String, (&Workload, u64)> = journeys
         .arrivals()
         .into_iter()
         .map(|(workload, count)| {
@@ -73,8 +74,8 @@ fn compare(counted: &Counters, tally: &Tally) -> Says {
     for (deployment, counted) in arrivals.iter().filter(|(name, _)| !seen.contains_key(**name)) {
         differences.push(format!("{deployment}: no call on a track, the filter counted {counted}"));
     }
-    if crossed != tally.crossed() {
-        let seen = tally.crossed();
+    if crossed != journeys.crossed() {
+        let seen = journeys.crossed();
         differences.push(format!("crossed calls: {seen}, the filter counted {crossed}"));
     }
     if differences.is_empty() {
@@ -87,14 +88,12 @@ fn compare(counted: &Counters, tally: &Tally) -> Says {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        call::{Call, Event, Served},
-        graph::Releases,
-    };
+    use crate::call::{Call, Event, Served};
+    use crate::graph::Releases;
     use release_track::config::Config;
 
     /// A tester's request on the story's releases; `forecast` is the version that it met there.
-    fn tally(forecast: &str) -> Tally {
+    fn journeys(forecast: &str) -> Journeys {
         let config =
             br#"{"tracks": [{"name": "v2", "workloads": {"frontend": "v2", "forecast": "v2"}}]}"#;
         let served = |service: &str, version: &str, calls| Served {
@@ -104,10 +103,10 @@ mod tests {
             request_id: None,
             calls,
         };
-        let mut tally = Tally::new(Releases::new(&Config::parse(config).unwrap()), []);
+        let mut journeys = Journeys::new(Releases::new(&Config::parse(config).unwrap()), []);
         let calls = vec![Call::Served(served("forecast", forecast, Vec::new()))];
-        tally.record(&Event { user: None, served: served("frontend", "v2", calls) });
-        tally
+        journeys.record(&Event { user: None, served: served("frontend", "v2", calls) });
+        journeys
     }
 
     fn counters(counts: &[(&str, &str)]) -> Counters {
@@ -124,37 +123,42 @@ mod tests {
 
     #[test]
     fn both_say_the_same() {
-        let says = compare(&counters(&STORY), &tally("v2"));
+        let says = compare(&counters(&STORY), &journeys("v2"));
         assert_eq!(says, Says::Same { arrivals: 2, crossed: 0 });
         let crossed = [STORY[0], STORY[1], ("forecast-v1", "arrivals v2 crossed")];
-        let says = compare(&counters(&crossed), &tally("v1"));
+        let says = compare(&counters(&crossed), &journeys("v1"));
         assert_eq!(says, Says::Same { arrivals: 2, crossed: 1 });
     }
 
     #[test]
     fn every_difference_is_told() {
-        let says = |counts: &[(&str, &str)], tally: &Tally| match compare(&counters(counts), tally)
-        {
+        let says = |counts: &[(&str, &str)], journeys: &Journeys| match compare(
+            &counters(counts),
+            journeys,
+        ) {
             Says::Other { differences } => differences.len(),
             says => panic!("{says:?}"),
         };
         // A track that was lost on the way: the applications saw it cross, the filter could not.
-        assert_eq!(says(&STORY[..2], &tally("v1")), 2);
-        assert_eq!(says(&STORY[..2], &tally("v2")), 1);
+        assert_eq!(says(&STORY[..2], &journeys("v1")), 2);
+        assert_eq!(says(&STORY[..2], &journeys("v2")), 1);
         let stray = [&STORY[..], &[("forecast-v1", "arrivals v2 crossed")]].concat();
-        assert_eq!(says(&stray, &tally("v2")), 2);
+        assert_eq!(says(&stray, &journeys("v2")), 2);
     }
 
     #[test]
     fn it_waits_until_nothing_is_new() {
-        let tally = tally("v2");
+        let journeys = journeys("v2");
         let mut filter = Witness::default();
         filter.restart(counters(&[]));
-        assert_eq!(filter.hear(counters(&STORY[..2]), &tally), Says::Later);
-        assert_eq!(filter.hear(counters(&STORY), &tally), Says::Later);
-        assert_eq!(filter.hear(counters(&STORY), &tally), Says::Same { arrivals: 2, crossed: 0 });
+        assert_eq!(filter.hear(counters(&STORY[..2]), &journeys), Says::Later);
+        assert_eq!(filter.hear(counters(&STORY), &journeys), Says::Later);
+        assert_eq!(
+            filter.hear(counters(&STORY), &journeys),
+            Says::Same { arrivals: 2, crossed: 0 }
+        );
         filter.restart(counters(&STORY));
-        filter.hear(counters(&STORY), &tally);
-        assert!(matches!(filter.hear(counters(&STORY), &tally), Says::Other { .. }));
+        filter.hear(counters(&STORY), &journeys);
+        assert!(matches!(filter.hear(counters(&STORY), &journeys), Says::Other { .. }));
     }
 }

@@ -3,15 +3,13 @@
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use http_body_util::{BodyExt, Empty};
-use hyper::{
-    HeaderMap, Request, Response, Uri,
-    body::{Bytes, Incoming},
-    client::conn::{http1, http2},
-    header,
-};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::{HeaderMap, Request, Response, Uri, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::Serialize;
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,14 +45,14 @@ impl Connection {
 
     /// `GET uri`; the body of a 200.
     pub(super) async fn get(&mut self, uri: &Uri, headers: HeaderMap) -> Result<Bytes> {
-        let answer = tokio::time::timeout(PATIENCE, self.ask(uri, headers)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            bail!("no answer within {} s", PATIENCE.as_secs());
+        let response = tokio::time::timeout(PATIENCE, self.ask(uri, headers)).await;
+        let response = response.unwrap_or_else(|_| {
+            bail!("no response within {} s", PATIENCE.as_secs());
         });
-        if answer.is_err() {
+        if response.is_err() {
             self.sender = None;
         }
-        answer
+        response
     }
 
     async fn ask(&mut self, uri: &Uri, headers: HeaderMap) -> Result<Bytes> {
@@ -71,9 +69,9 @@ impl Connection {
             Some(sender) => sender,
             None => self.sender.insert(Sender::connect(self.http, self.to).await?),
         };
-        let answer = sender.send(uri, headers).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
+        let response = sender.send(uri, headers).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
         if status != hyper::StatusCode::OK {
             bail!("{status} {}", String::from_utf8_lossy(&body));
         }

@@ -4,25 +4,24 @@
 
 mod client;
 mod report;
+mod response;
 mod visitor;
 
 pub use client::Http;
 pub use report::{Latency, Outcome, Report};
+pub use response::Response;
 pub use visitor::{VISITORS, Visitor};
 
-use crate::{call::Served, weather::Forward};
+use crate::weather::Forward;
 use anyhow::{Context, Result, ensure};
 use client::Connection;
-use hyper::{
-    Uri,
-    header::{ACCEPT, HeaderValue},
-};
-use std::{
-    hash::{BuildHasher, RandomState},
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
-use tokio::{sync::mpsc, task::JoinSet};
+use hyper::Uri;
+use hyper::header::{ACCEPT, HeaderValue};
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Sends mixed requests to a gateway of the weather app, and prints a report in JSON.
 #[derive(Clone, Debug, clap::Args)]
@@ -45,24 +44,14 @@ pub struct Options {
     pub rate: Option<f64>,
 }
 
-/// One request and its end.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub visitor: Visitor,
-    pub http: Http,
-    pub seconds: f64,
-    /// What the applications say, or why there is nothing to say.
-    pub served: Result<Served, String>,
-}
-
-/// Sends all requests; `each` sees every answer as it comes.
-pub async fn run(options: &Options, mut each: impl FnMut(&Answer)) -> Result<Report> {
+/// Sends all requests; `each` sees every response as it comes.
+pub async fn run(options: &Options, mut each: impl FnMut(&Response)) -> Result<Report> {
     ensure!(options.connections > 0, "at least one connection is needed");
     ensure!(!options.http.is_empty(), "at least one protocol is needed");
     let to = address(&options.url).await?;
     let start = Instant::now();
     let random = RandomState::new();
-    let (sender, mut answers) = mpsc::channel(1024);
+    let (sender, mut responses) = mpsc::channel(1024);
     let mut connections = JoinSet::new();
     for index in 0..options.connections {
         let visit = Visit {
@@ -71,15 +60,15 @@ pub async fn run(options: &Options, mut each: impl FnMut(&Answer)) -> Result<Rep
             options: options.clone(),
             start,
             random: random.clone(),
-            answers: sender.clone(),
+            responses: sender.clone(),
         };
         connections.spawn(visit.run(to));
     }
     drop(sender);
     let mut report = Report::default();
-    while let Some(answer) = answers.recv().await {
-        each(&answer);
-        report.add(&answer);
+    while let Some(response) = responses.recv().await {
+        each(&response);
+        report.add(&response);
     }
     report.finish(start.elapsed());
     Ok(report)
@@ -92,7 +81,7 @@ struct Visit {
     options: Options,
     start: Instant,
     random: RandomState,
-    answers: mpsc::Sender<Answer>,
+    responses: mpsc::Sender<Response>,
 }
 
 impl Visit {
@@ -110,11 +99,11 @@ impl Visit {
             let body = connection.get(&self.options.url, headers).await;
             let seconds = start.elapsed().as_secs_f64();
             let served = body.and_then(|body| {
-                serde_json::from_slice(&body).context("the answer is no call tree")
+                serde_json::from_slice(&body).context("the response is no call tree")
             });
             let served = served.map_err(|error| format!("{error:#}"));
-            let answer = Answer { visitor, http: self.http, seconds, served };
-            if self.answers.send(answer).await.is_err() {
+            let response = Response { visitor, http: self.http, seconds, served };
+            if self.responses.send(response).await.is_err() {
                 return;
             }
         }

@@ -1,18 +1,20 @@
 //! What a run has seen.
 
-use super::{Answer, Http};
+use super::client::Http;
+use super::response::Response;
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     pub requests: u64,
-    /// Requests without an answer, or with one but 200.
+    /// Requests without a response, or with one but 200.
     pub failed: u64,
     pub seconds: f64,
     pub requests_per_second: f64,
-    /// Of answered requests.
+    /// Of requests with a response.
     pub latency: Latency,
     /// What kinds of visitors got, and how often.
     pub outcomes: Vec<Outcome>,
@@ -41,11 +43,11 @@ pub struct Outcome {
 }
 
 impl Report {
-    pub(super) fn add(&mut self, answer: &Answer) {
+    pub(super) fn add(&mut self, response: &Response) {
         self.requests += 1;
-        let served = match &answer.served {
+        let served = match &response.served {
             Ok(served) => {
-                self.latencies.push((answer.seconds * 1e3) as f32);
+                self.latencies.push((response.seconds * 1e3) as f32);
                 served.to_string()
             }
             Err(error) => {
@@ -53,7 +55,7 @@ impl Report {
                 error.clone()
             }
         };
-        *self.counts.entry((answer.visitor.name, answer.http, served)).or_default() += 1;
+        *self.counts.entry((response.visitor.name, response.http, served)).or_default() += 1;
     }
 
     pub(super) fn finish(&mut self, elapsed: Duration) {

@@ -47,7 +47,8 @@ pub const VISITORS: [Visitor; 14] = [
 ];
 
 impl Visitor {
-    /// What it sends, with a trace id where the applications forward one that only the client can make.
+    /// What it sends, with a trace id where the applications forward one that only the client can
+    /// make.
     pub fn headers(&self, forward: Forward, trace_id: u128) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {

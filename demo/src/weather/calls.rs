@@ -1,28 +1,26 @@
 //! The calls that one service makes to another.
 
-use super::{Service, forecast::Forecast};
+use super::forecast::Forecast;
+use super::service::Service;
 use crate::call::{Call, Served};
 use axum::http::{HeaderMap, Request, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo},
-};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::{Deserialize, Serialize};
-use std::{
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What one service answers to another.
+/// What one service's response to another holds.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct ServiceResponse {
     #[serde(flatten)]
     pub(super) served: Served,
     pub(super) content: Content,
@@ -60,18 +58,18 @@ impl Caller {
         }
     }
 
-    /// Never fails: what went wrong is the answer's place in the tree.
+    /// Never fails: what went wrong is the response's place in the tree.
     pub(super) async fn call(
         &self,
         service: Service,
         path_and_query: &str,
         headers: HeaderMap,
     ) -> (Call, Content) {
-        let answer = tokio::time::timeout(PATIENCE, self.ask(service, path_and_query, headers));
-        let error = match answer.await {
-            Ok(Ok(Answer { served, content })) => return (Call::Served(served), content),
+        let response = tokio::time::timeout(PATIENCE, self.ask(service, path_and_query, headers));
+        let error = match response.await {
+            Ok(Ok(ServiceResponse { served, content })) => return (Call::Served(served), content),
             Ok(Err(error)) => error,
-            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+            Err(_) => format!("no response within {} s", PATIENCE.as_secs()),
         };
         let service = service.name().into();
         (Call::Failed { service, error }, Content::default())
@@ -82,17 +80,17 @@ impl Caller {
         service: Service,
         path_and_query: &str,
         headers: HeaderMap,
-    ) -> Result<Answer, String> {
+    ) -> Result<ServiceResponse, String> {
         let uri = format!("http://{}:{}{path_and_query}", service.name(), service.port());
         let mut request = Request::get(uri).body(Empty::new()).map_err(|e| e.to_string())?;
         *request.headers_mut() = headers;
         let json = header::HeaderValue::from_static("application/json");
         request.headers_mut().insert(header::ACCEPT, json);
-        let answer = match self {
+        let response = match self {
             Caller::Direct(client) => client.request(request).await,
             Caller::Egress(client) => client.request(request).await,
         };
-        let (head, body) = answer.map_err(|e| e.to_string())?.into_parts();
+        let (head, body) = response.map_err(|e| e.to_string())?.into_parts();
         let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
         if !head.status.is_success() {
             return Err(format!("{} {}", head.status, String::from_utf8_lossy(&body)));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the forecast service answers.
+/// What the forecast service's response says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forecast {
     pub city: String,
@@ -71,7 +71,7 @@ impl Forecast {
     }
 }
 
-/// What the recommendation service answers.
+/// What the recommendation service's response says.
 pub fn recommendation(name: Option<&str>) -> String {
     let Forecast { city, days } = Forecast::of(name);
     match days.iter().position(|day| day.rain >= 60) {
@@ -87,7 +87,7 @@ pub fn recommendation(name: Option<&str>) -> String {
     }
 }
 
-/// What the advertisement service answers.
+/// What the advertisement service's response says.
 pub fn advertisement(name: Option<&str>) -> String {
     let city = city(name);
     format!(

@@ -1,4 +1,5 @@
-//! The weather page, as a browser gets it: `assets/weather.html`, where Askama escapes whatever is put in.
+//! The weather page, as a browser gets it: `assets/weather.html`, where Askama escapes whatever is
+//! put in.
 
 use super::forecast::{Day, Forecast, Sky, cities};
 use crate::call::{Call, Served};
@@ -197,7 +198,8 @@ mod tests {
             page.advertisement = Some(evil);
         });
         assert_eq!(html.matches("<script").count(), 1, "its own");
-        // Not the link: who has an account needs none. user, title and heading, recommendation, advertisement, service and version
+        // The user, title and heading, recommendation, advertisement, service and version. Not the
+        // link: who has an account needs none.
         assert_eq!(html.matches("&#60;script&#62;").count(), 7);
     }
 

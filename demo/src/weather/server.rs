@@ -1,31 +1,63 @@
 //! One service of the app, served.
 
-use super::{
-    CONTENT_SECURITY_POLICY, Forward, Options, Page, Service,
-    calls::{Answer, Caller, Content},
-    forecast::{self, Forecast},
-};
-use crate::{
-    call::{Event, Served},
-    release,
-};
+use super::calls::{Caller, Content, ServiceResponse};
+use super::forecast::{self, Forecast};
+use super::forward::Forward;
+use super::page::{CONTENT_SECURITY_POLICY, Page};
+use super::service::Service;
+use crate::call::{Event, Served};
+use crate::release::{self, PREVIEW_KEY, PREVIEW_TRACK};
 use anyhow::{Context, Result};
-use axum::{
-    Form, Json, Router,
-    extract::{OriginalUri, Query, State},
-    http::{HeaderMap, HeaderName, StatusCode, header},
-    response::{AppendHeaders, Html, IntoResponse, Redirect, Response},
-    routing::{get, post},
-};
+use axum::extract::{OriginalUri, Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Form, Json, Router};
 use clap::ValueEnum;
-use release_track::{token::Key, track::Name};
+use release_track::decide::token::Key;
+use release_track::track::Name;
 use serde::Deserialize;
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
-};
-use tokio::{net::TcpListener, sync::watch};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Serves one workload of the weather app.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    #[arg(long, value_enum)]
+    pub service: Service,
+    /// Told in every response; decides what is called and how the page looks.
+    #[arg(long)]
+    pub version: String,
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:3000")]
+    pub listen: SocketAddr,
+    /// Where calls to other services go, whatever their name; without it, to their name.
+    #[arg(long, env = "EGRESS")]
+    pub egress: Option<SocketAddr>,
+    /// What is passed on from a request to the calls that are made for it.
+    #[arg(long, value_enum, env = "FORWARD", default_value = "request-id")]
+    pub forward: Forward,
+    /// Take lines `forward <what>` on standard input.
+    #[arg(long, env = "SWITCHABLE")]
+    pub switchable: bool,
+    /// Offer a preview link, signed with this key of 32 to 128 hex digits.
+    #[arg(long, env = PREVIEW_KEY, hide_env_values = true, value_parser = key, requires = "preview_track")]
+    pub preview_key: Option<Key>,
+    /// The track that it is for.
+    #[arg(long, env = PREVIEW_TRACK, value_parser = name)]
+    pub preview_track: Option<Name>,
+}
+
+fn key(text: &str) -> Result<Key, &'static str> {
+    Key::parse(text).ok_or("a key is 32 to 128 hex digits")
+}
+
+fn name(text: &str) -> Result<Name, &'static str> {
+    Name::parse(text).ok_or("a track's name is 1 to 63 letters, digits, or any of . _ -")
+}
 
 /// Serves until the process is told to end.
 pub async fn serve(options: Options) -> Result<()> {
@@ -54,7 +86,7 @@ pub async fn serve(options: Options) -> Result<()> {
         _ => Router::new().route("/", get(behind)),
     };
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        // An answer is one small write: never wait for more.
+        // A response is one small write: never wait for more.
         let _ = stream.set_nodelay(true);
     });
     tokio::select! {
@@ -74,7 +106,8 @@ async fn told_to_end() -> Result<()> {
     Ok(())
 }
 
-/// Lines `forward <what>`; each is answered on standard output by the same line, once it is in force.
+/// Lines `forward <what>`; each is answered on standard output by the same line, once it is in
+/// force.
 fn take_switches(forward: &watch::Sender<Forward>) {
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let what = line.strip_prefix("forward ");
@@ -105,19 +138,19 @@ struct Question {
 
 impl App {
     /// Makes the calls of this service, and tells on standard output what it has served.
-    async fn answer(
+    async fn respond(
         &self,
         path_and_query: &str,
         city: Option<&str>,
         headers: &HeaderMap,
         user: Option<String>,
-    ) -> Answer {
+    ) -> ServiceResponse {
         let text = |name| {
             let value = headers.get(HeaderName::from_static(name))?;
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let forwarded = self.forward.borrow().pick(headers);
-        let mut answer = Answer {
+        let mut response = ServiceResponse {
             served: Served {
                 service: self.service.name().into(),
                 version: self.version.clone(),
@@ -130,11 +163,11 @@ impl App {
         for service in self.service.calls(&self.version) {
             let (call, content) =
                 self.caller.call(*service, path_and_query, forwarded.clone()).await;
-            answer.served.calls.push(call);
-            answer.content.merge(content);
+            response.served.calls.push(call);
+            response.content.merge(content);
         }
-        self.say(Event { user, served: answer.served.clone() });
-        answer
+        self.say(Event { user, served: response.served.clone() });
+        response
     }
 
     fn content(&self, city: Option<&str>) -> Content {
@@ -165,9 +198,9 @@ async fn behind(
     OriginalUri(uri): OriginalUri,
     Query(question): Query<Question>,
     headers: HeaderMap,
-) -> Json<Answer> {
+) -> Json<ServiceResponse> {
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
-    Json(app.answer(path_and_query, question.city.as_deref(), &headers, None).await)
+    Json(app.respond(path_and_query, question.city.as_deref(), &headers, None).await)
 }
 
 async fn front(
@@ -179,7 +212,8 @@ async fn front(
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
     let user = user(&headers);
     let city = question.city.as_deref();
-    let Answer { served, content } = app.answer(path_and_query, city, &headers, user.clone()).await;
+    let ServiceResponse { served, content } =
+        app.respond(path_and_query, city, &headers, user.clone()).await;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("application/json")) {
         return Json(served).into_response();
@@ -207,7 +241,8 @@ async fn script() -> impl IntoResponse {
     (headers, include_str!("../../assets/weather.js"))
 }
 
-/// Nothing but the edge's own words, in the answer's header: a page cannot read the headers that it came with.
+/// Nothing but the edge's own words, in the response's header: a page cannot read the headers that
+/// it came with.
 async fn track() -> impl IntoResponse {
     (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")])
 }

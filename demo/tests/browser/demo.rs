@@ -1,12 +1,11 @@
 //! The demo as a person starts it, on free ports.
 
 use anyhow::{Context, Result, bail, ensure};
-use std::{process::Stdio, time::Duration};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    time::timeout,
-};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 /// How long it may take to start or to stop on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,21 +1,19 @@
 //! Chromium without a window, driven through ChromeDriver.
 
 use anyhow::{Context, Result, bail};
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::Capabilities};
+use fantoccini::elements::Element;
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::{Duration, Instant},
-};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    time::{sleep, timeout},
-};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
 
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! What a person sees: the weather page and the traffic graph, in Chromium. Part of `make test`.
 //!
-//! Without Chromium this is skipped, which it says; with `CI=true` that is a failure. `SCREENSHOTS=folder`
-//! keeps the pictures of the README there (`make screenshots`).
+//! Without Chromium this is skipped, which it says; with `CI=true` that is a failure.
+//! `SCREENSHOTS=folder` keeps the pictures of the README there (`make screenshots`).
 
 mod demo;
 mod driver;
@@ -9,7 +9,9 @@ mod driver;
 use anyhow::{Context, Result, ensure};
 use demo::Demo;
 use driver::{Browser, Driver, Installed, Screen};
-use std::{env, path::PathBuf, process::ExitCode};
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {

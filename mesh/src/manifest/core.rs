@@ -1,6 +1,6 @@
 //! Kubernetes: Service and Deployment.
 
-use super::Labels;
+use super::labels::Labels;
 use serde::Deserialize;
 
 /// <https://kubernetes.io/docs/reference/kubernetes-api/service-resources/service-v1/>

@@ -1,37 +1,30 @@
-//! The YAML files that a cluster gets, as types. What is not understood here is an error that names file and
-//! field, never skipped: a demo that silently ignores a line of a manifest would prove nothing.
+//! The YAML files that a cluster gets, as types. What is not understood here is an error that names
+//! file and field, never skipped: a demo that silently ignores a line of a manifest would prove
+//! nothing.
 
 mod core;
+mod labels;
 mod networking;
 mod wasm_plugin;
 
 pub use self::core::{Container, ContainerPort, Deployment, EnvVar, Pod, Service, ServicePort};
+pub use labels::{Labels, selects};
 pub use networking::{
     Destination, DestinationRule, Gateway, HttpMatch, HttpRoute, RouteDestination, Server,
     StringMatch, Subset, VirtualService,
 };
 pub use wasm_plugin::{FailStrategy, WasmPlugin};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
-
-/// Label names and values, of a pod or of a selector.
-pub type Labels = BTreeMap<String, String>;
-
-/// Whether a pod with these labels is meant.
-pub fn selects(selector: &Labels, labels: &Labels) -> bool {
-    selector.iter().all(|(k, v)| labels.get(k) == Some(v))
-}
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{}: {source}", file.display())]
     Read { file: PathBuf, source: std::io::Error },
-    #[error("{}: no YAML: {message}", file.display())]
+    #[error("{}: not valid YAML: {message}", file.display())]
     Yaml { file: PathBuf, message: String },
     #[error("{}: {object}: {field}: {message}", file.display())]
     Field {
@@ -78,8 +71,8 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// Applies files, and folders with a `kustomization.yaml`, in this order. As with `kubectl apply`, an object
-    /// takes the place of an earlier one of the same kind, namespace and name.
+    /// Applies files, and folders with a `kustomization.yaml`, in this order. An object takes the
+    /// place of an earlier one of the same kind, namespace and name, as with `kubectl apply`.
     pub fn load<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, Error> {
         let mut manifests = Manifests::default();
         for path in paths {

@@ -1,6 +1,6 @@
 //! Istio: Gateway, VirtualService, DestinationRule.
 
-use super::Labels;
+use super::labels::Labels;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,9 @@
-//! Bootstrap and listeners. pilot: networking/core/listener*.go; pkg/bootstrap for the node and the statistics.
+//! Bootstrap and listeners. pilot: networking/core/listener*.go; pkg/bootstrap for the node and the
+//! statistics.
 
-use super::{File, Inbound, Proxy, Role, address, filter};
+use super::discovery::File;
+use super::filter;
+use super::proxy::{Inbound, Proxy, Role, address};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -110,10 +113,12 @@ fn manager(folder: &Path, stat_prefix: &str, edge: bool) -> Value {
         "codec_type": "AUTO",
         "stat_prefix": stat_prefix,
         "server_name": "istio-envoy",
-        // Only a gateway believes the address it sees: it replaces x-request-id and x-forwarded-for.
+        // Only a gateway believes the address it sees: it replaces x-request-id and
+        // x-forwarded-for.
         "use_remote_address": edge,
         "normalize_path": true,
-        // Without a tracer it still decides about tracing, and writes the decision into x-request-id.
+        // Without a tracer it still decides about tracing, and writes the decision into
+        // x-request-id.
         "tracing": {},
         "stream_idle_timeout": "0s",
         "http_filters": [

@@ -1,6 +1,7 @@
 //! Clusters. pilot: networking/core/cluster.go.
 
-use super::{Proxy, Registry, Role, address, registry::outbound};
+use super::proxy::{Inbound, Proxy, Role, address};
+use super::registry::{Registry, outbound};
 use crate::manifest::Labels;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -30,7 +31,7 @@ pub fn clusters(proxy: &Proxy, registry: &Registry<'_>) -> Vec<Value> {
     clusters
 }
 
-impl super::Inbound {
+impl Inbound {
     /// Istio's name for the cluster and the route configuration.
     pub(super) fn name(&self) -> String {
         format!("inbound|{}||", self.port)
@@ -48,7 +49,8 @@ fn cluster(name: &str, addresses: &[SocketAddr]) -> Value {
     cluster
 }
 
-/// Without iptables there is no original destination; a caller names it in `x-envoy-original-dst-host`.
+/// Without iptables there is no original destination; a caller names it in
+/// `x-envoy-original-dst-host`.
 fn passthrough() -> Value {
     let mut cluster = common(PASSTHROUGH);
     cluster["type"] = "ORIGINAL_DST".into();

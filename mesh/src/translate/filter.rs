@@ -1,6 +1,8 @@
-//! The filter, as the extension configuration that the listeners discover. pilot: model/extensions.go.
+//! The filter, as the extension configuration that the listeners discover.
+//! pilot: model/extensions.go.
 
-use super::{Proxy, Registry};
+use super::proxy::Proxy;
+use super::registry::Registry;
 use crate::manifest::{Error, FailStrategy};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -12,8 +14,8 @@ pub(super) const TYPE_URLS: [&str; 2] = [
     "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
 ];
 
-/// `module`: the compiled filter; `None` leaves a filter that does nothing, which is what istiod puts where there is
-/// no module to run (RBAC without rules).
+/// `module`: the compiled filter; `None` leaves a filter that does nothing, which is what istiod
+/// puts where there is no module to run (RBAC without rules).
 pub fn filter(
     proxy: &Proxy,
     registry: &Registry<'_>,

@@ -1,10 +1,14 @@
 //! Services, their subsets and the endpoints behind them.
 
-use super::{DOMAIN, ROOT_NAMESPACE};
+use super::proxy::DOMAIN;
 use crate::manifest::{
     Destination, DestinationRule, Error, Labels, Manifests, Object, Service, ServicePort, selects,
 };
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// Plugins of this namespace are for every proxy.
+pub const ROOT_NAMESPACE: &str = "istio-system";
 
 /// A pod, as callers know it.
 #[derive(Clone, Debug)]
@@ -64,8 +68,8 @@ impl<'a> Registry<'a> {
         meant.filter_map(|endpoint| endpoint.ports.get(&port.target()).copied()).collect()
     }
 
-    /// The name of the cluster that a route leads to. A subset that does not exist makes a cluster that does not
-    /// exist, to which Envoy answers 503, as in Istio.
+    /// The name of the cluster that a route leads to. A subset that does not exist makes a cluster
+    /// that does not exist, to which Envoy answers 503, as in Istio.
     pub fn cluster_of<T>(
         &self,
         object: &Object<T>,

@@ -1,12 +1,15 @@
 //! Routes. pilot: networking/core/route/route.go, httproute.go and gateway.go.
 
-use super::{Proxy, ROOT_NAMESPACE, Registry, Role, cluster::PASSTHROUGH, registry};
+use super::cluster::PASSTHROUGH;
+use super::proxy::{Proxy, Role};
+use super::registry::{self, ROOT_NAMESPACE, Registry};
 use crate::manifest::{
     Error, HttpMatch, HttpRoute, Object, Service, StringMatch, VirtualService, selects,
 };
 use serde_json::{Map, Value, json};
 
-/// The one route configuration that an Envoy discovers: a sidecar's for its application's calls, or the gateway's.
+/// The one route configuration that an Envoy discovers: a sidecar's for its application's calls, or
+/// the gateway's.
 pub fn routes(proxy: &Proxy, registry: &Registry<'_>) -> Result<Value, Error> {
     let virtual_hosts = match proxy.role {
         Role::Router { .. } => gateway_hosts(proxy, registry)?,
@@ -99,7 +102,8 @@ fn sidecar_hosts(proxy: &Proxy, registry: &Registry<'_>) -> Result<Vec<Value>, E
     Ok(hosts)
 }
 
-/// The names by which a proxy's application may call a service; the short one only within its namespace.
+/// The names by which a proxy's application may call a service; the short one only within its
+/// namespace.
 fn domains(service: &Object<Service>, proxy: &Proxy, port: u16) -> Vec<String> {
     let Object { name, namespace, .. } = service;
     let mut names = vec![

@@ -4,12 +4,12 @@
 
 mod mutate;
 
-use release_track::answer::Answer;
 use release_track::carrier::baggage;
 use release_track::carrier::request_id::Uuid;
 use release_track::config::Config;
 use release_track::filter::Filter;
-use release_track::simulated::Simulated;
+use release_track::host::fake::FakeHost;
+use release_track::plan::Response;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -39,7 +39,7 @@ fn main() -> Result<ExitCode, Error> {
 fn requests(folder: &Path) -> Result<ExitCode, Error> {
     let seed = env::var("SEED").map_or(Ok(14), |seed| seed.parse())?;
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut host = Simulated::node(GATEWAY, &[]);
+    let mut host = FakeHost::node(GATEWAY, &[]);
     let filter = Filter::configure(&mut host, CONFIG.as_bytes()).ok_or("the filter refuses")?;
     let (mut sent, mut passed) = (String::new(), String::new());
     for number in 0..REQUESTS {
@@ -47,7 +47,7 @@ fn requests(folder: &Path) -> Result<ExitCode, Error> {
         line(&mut sent, number, &request)?;
         let lines: Vec<(&str, &[u8])> = request.iter().map(|(n, v)| (&**n, &**v)).collect();
         host.request(&lines);
-        filter.on_request(&mut host, &mut Answer::default());
+        filter.on_request(&mut host, &mut Response::default());
         let after = host.headers.drain(..);
         let after: Lines = after
             .map(|(name, value)| Ok((String::from_utf8(name)?, value)))

@@ -1,6 +1,5 @@
 //! An Envoy's configuration.
 
-use super::super::wasm::module_path;
 use cases::{Act, Case, Direction, Node, Step};
 use mesh::ports::Port;
 use serde_json::{Value, json};
@@ -205,7 +204,7 @@ fn plugin(name: &str, config: &str, environment: &BTreeMap<String, String>) -> V
             "configuration": text(config),
             "vm_config": {
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": {"local": {"filename": module_path()}},
+                "code": {"local": {"filename": exchange::MODULE}},
                 "environment_variables": {"key_values": environment},
                 // Before 1.39 the environment did not tell one VM from another.
                 "configuration": text(&format!("{environment:?}")),

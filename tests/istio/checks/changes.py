@@ -26,7 +26,12 @@ _MATCH_V3 = """\
       - cookies: {user: {exact: tester-v3}}
 """
 _TESTER_V3 = weather.User("tester-v3", (("cookie", "session=1; user=tester-v3"),), False)
-_V3 = ("frontend", "v1", "v3", (("advertisement", "v1", "v3", ()), ("forecast", "v3", "v3", (("recommendation", "v1", "v3", ()),))))
+_V3 = (
+    "frontend",
+    "v1",
+    "v3",
+    (("advertisement", "v1", "v3", ()), ("forecast", "v3", "v3", (("recommendation", "v1", "v3", ()),))),
+)
 
 
 def track(tier, installation):

@@ -33,7 +33,7 @@ def bad_update(tier, installation):
 
 
 def missing_image(tier, installation):
-    """A first image that is missing: 403 for everybody, or no filter with FAIL_OPEN; its arrival changes nothing until the plugin is touched"""
+    """A missing first image: 403 for everybody, no filter with FAIL_OPEN; it counts once the plugin is touched again"""
     tier.install(installation)
     tier.remove(installation)
     tag = "later"
@@ -60,10 +60,15 @@ def wrong_namespace(tier, installation):
     """In the application's namespace instead of the root: the gateway has no filter, and decides nothing"""
     tier.install(installation)
     tier.remove(installation)
-    elsewhere = tier.edited(installation, lambda manifest: manifest.replace("namespace: istio-system", "namespace: weather"))
+    elsewhere = tier.edited(
+        installation, lambda manifest: manifest.replace("namespace: istio-system", "namespace: weather")
+    )
     tier.kubectl("apply", "-k", elsewhere)
     # A client's own header is believed, and now carried on.
-    weather.settle(tier.gateway, lambda user: (weather.BASELINE,) if weather.nothing(user) == (weather.BASELINE,) else (weather.V2,))
+    weather.settle(
+        tier.gateway,
+        lambda user: (weather.BASELINE,) if weather.nothing(user) == (weather.BASELINE,) else (weather.V2,),
+    )
     tier.kubectl("delete", "-k", elsewhere)
     tier.install(installation)
 
@@ -81,7 +86,9 @@ def missing_route(tier, installation):
     weather.settle(tier.gateway, _tester_gets(("forecast", "v1", "v2", ())))
     if tier.metrics(pod, counter).get(crossed, 0) == before:
         raise Stopped("calls crossed, and were not counted")
-    enforce = tier.edited(installation, lambda manifest: re.sub("( *)tracks:", r"\1isolation: enforce\n\1tracks:", manifest))
+    enforce = tier.edited(
+        installation, lambda manifest: re.sub("( *)tracks:", r"\1isolation: enforce\n\1tracks:", manifest)
+    )
     tier.kubectl("apply", "-k", enforce)
     weather.settle(tier.gateway, _tester_gets(weather.failed("forecast", "421")))
     tier.kubectl("apply", "-k", story)

@@ -11,7 +11,9 @@ _EXAMPLES = ("weather", "weather/original", "weather/v3", "weather/gateway-api",
 
 def analyzed(tier, installation):
     """istioctl analyze warns of none of the manifests"""
-    folders = [installation / form for form in _INSTALLATIONS] + [PROJECT / "examples" / example for example in _EXAMPLES]
+    folders = [installation / form for form in _INSTALLATIONS] + [
+        PROJECT / "examples" / example for example in _EXAMPLES
+    ]
     for folder in folders:
         manifests = tier.kubectl("kustomize", folder)
         pods = _pods(tier, manifests)
@@ -35,7 +37,9 @@ def _pods(tier, manifests):
     tier.node.provide_namespaces()
     paths = []
     for text in (text for text in documents if "\nkind: Deployment\n" in text):
-        deployment = json.loads(tier.kubectl("create", "--dry-run=client", "--validate=false", "-o=json", "-f", "-", input=text))
+        deployment = json.loads(
+            tier.kubectl("create", "--dry-run=client", "--validate=false", "-o=json", "-f", "-", input=text)
+        )
         template, meta = deployment["spec"]["template"], deployment["metadata"]
         path = f"/api/v1/namespaces/{meta['namespace']}/pods"
         name = f"{meta['name']}-analyzed"

@@ -11,7 +11,7 @@ _DECISIONS = "release_track_decisions_total"
 
 
 def unlabelled(tier, installation):
-    """Without stat tags the labels are part of a metric's name, until the pod starts with meshConfig as docs/istio.md has it"""
+    """Without stat tags labels are part of a metric's name, until the pod starts with docs/istio.md's meshConfig"""
     tier.install(installation)
     named = tier.metrics(tier.pod(*_GATEWAY), r"release_track_\w+_decisions_total")
     if not named or tier.metrics(tier.pod(*_GATEWAY), _DECISIONS):
@@ -44,14 +44,21 @@ def labelled(tier, installation):
     testers = rounds * sum(user.tester for user in weather.USERS)
     others = rounds * len(weather.USERS) - testers
     expected = {
-        "decisions": {_labels(track="v2", reason="match"): testers, _labels(track="baseline", reason="baseline"): others},
+        "decisions": {
+            _labels(track="v2", reason="match"): testers,
+            _labels(track="baseline", reason="baseline"): others,
+        },
         "arrivals": {_labels(track="v2", outcome="match"): testers},
         # The frontend makes two calls.
         "propagation": {_labels(track="v2", carrier="request_id"): 2 * testers},
     }
     for what, place in places.items():
         now = tier.metrics(*place)
-        more = {labels: count - before[what].get(labels, 0) for labels, count in now.items() if count != before[what].get(labels)}
+        more = {
+            labels: count - before[what].get(labels, 0)
+            for labels, count in now.items()
+            if count != before[what].get(labels)
+        }
         if more != expected[what]:
             raise Stopped(f"{place[1]} of {place[0].workload} rose by {more}, not {expected[what]}")
 
@@ -59,7 +66,11 @@ def labelled(tier, installation):
 def nothing_forwarded(tier, installation):
     """An application that forwards nothing: its pods' own track stands in, and is counted"""
     tier.install(installation)
-    pod, counter, carried = tier.pod("frontend-v2"), "release_track_propagation_total", _labels(track="v2", carrier="workload")
+    pod, counter, carried = (
+        tier.pod("frontend-v2"),
+        "release_track_propagation_total",
+        _labels(track="v2", carrier="workload"),
+    )
     before = tier.metrics(pod, counter).get(carried, 0)
     tier.forward("none")
     weather.settle(tier.gateway)

@@ -60,7 +60,9 @@ def permissive(tier, installation):
 
 def second_application(tier, installation):
     """A second application, from the template, takes part in the story's track"""
-    told = tier.edited(installation, lambda manifest: manifest.replace("forecast: v2}", "forecast: v2, harbour/recommendation: v2}"))
+    told = tier.edited(
+        installation, lambda manifest: manifest.replace("forecast: v2}", "forecast: v2, harbour/recommendation: v2}")
+    )
     tier.install(told)
     tier.kubectl("apply", "-k", PROJECT / "examples/template/harbour")
     tier.node.sync()
@@ -74,7 +76,8 @@ def second_application(tier, installation):
 
 
 _HARBOUR_USERS = tuple(
-    weather.User(f"{user.says}, at the harbour", (("host", "harbour.example.com"), *user.headers), user.tester) for user in weather.USERS
+    weather.User(f"{user.says}, at the harbour", (("host", "harbour.example.com"), *user.headers), user.tester)
+    for user in weather.USERS
 )
 
 

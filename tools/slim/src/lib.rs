@@ -22,7 +22,7 @@ use survey::Survey;
 /// Why a module stays as it is.
 #[derive(Debug)]
 pub enum Error {
-    /// The bytes are no valid WebAssembly 2.0 module.
+    /// The bytes are not a valid WebAssembly 2.0 module.
     Invalid(wasmparser::Error),
     /// An export to be kept does not exist.
     NoSuchExport { name: String, exports: Vec<String> },
@@ -33,7 +33,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid(error) => write!(f, "this is no valid WebAssembly module: {error}"),
+            Self::Invalid(error) => write!(f, "not a valid WebAssembly module: {error}"),
             Self::NoSuchExport { name, exports } => {
                 write!(f, "the module exports no {name}; it exports {}", exports.join(", "))
             }

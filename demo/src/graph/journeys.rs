@@ -1,0 +1,403 @@
+//! The counts behind the graph, and the state that its page draws.
+
+use super::releases::{Releases, Workload};
+use crate::call::Event;
+use crate::control::Switches;
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+
+/// The service that the gateway leads to. Its events hold whole trees of calls.
+const ENTRY: &str = "frontend";
+/// Accounts call themselves what they like, and there may be many.
+const MAX_SENTENCES: usize = 12;
+const MAX_NAME: usize = 40;
+const MAX_EARLIER: usize = 4;
+
+/// What was seen since the last switch.
+pub(super) struct Journeys {
+    releases: Releases,
+    served: BTreeMap<Workload, u64>,
+    calls: BTreeMap<Line, u64>,
+    sentences: BTreeMap<Sentence, Said>,
+    totals: Totals,
+    earlier: VecDeque<Earlier>,
+}
+
+/// A line of the graph.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    from: Option<Workload>,
+    to: Workload,
+    release: Release,
+}
+
+/// In the order in which a person wants to read about it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Release {
+    Crossed,
+    Track(String),
+    Baseline,
+}
+
+/// Who saw which way.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Sentence {
+    release: Release,
+    user: Option<String>,
+    words: String,
+}
+
+impl Sentence {
+    fn crossed(&self) -> bool {
+        self.release == Release::Crossed
+    }
+}
+
+struct Said {
+    count: u64,
+    /// The request that was the last to say so.
+    last: u64,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+struct Totals {
+    requests: u64,
+    crossed: u64,
+    /// Calls and requests that were not answered.
+    failed: u64,
+    /// Requests that came faster than they could be counted.
+    missed: u64,
+}
+
+#[derive(Clone, Serialize)]
+struct Earlier {
+    switches: Switches,
+    #[serde(flatten)]
+    totals: Totals,
+}
+
+/// The part of the page's state that is counted here.
+#[derive(Serialize)]
+pub(super) struct Counts<'a> {
+    tracks: Vec<&'a str>,
+    workloads: Vec<Node<'a>>,
+    calls: Vec<Edge<'a>>,
+    words: Vec<Words<'a>>,
+    #[serde(flatten)]
+    totals: Totals,
+    earlier: &'a VecDeque<Earlier>,
+}
+
+#[derive(Serialize)]
+struct Node<'a> {
+    name: String,
+    service: &'a str,
+    version: &'a str,
+    track: Option<&'a str>,
+    /// How far from the gateway it is drawn.
+    step: u8,
+    served: u64,
+}
+
+#[derive(Serialize)]
+struct Edge<'a> {
+    from: String,
+    to: String,
+    release: &'a str,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Words<'a> {
+    user: Option<&'a str>,
+    path: &'a str,
+    crossed: bool,
+    count: u64,
+}
+
+impl Journeys {
+    /// `workloads` are on the graph from the start, others once they have served a request.
+    pub(super) fn new(releases: Releases, workloads: impl IntoIterator<Item = Workload>) -> Self {
+        Journeys {
+            releases,
+            served: workloads.into_iter().map(|workload| (workload, 0)).collect(),
+            calls: BTreeMap::new(),
+            sentences: BTreeMap::new(),
+            totals: Totals::default(),
+            earlier: VecDeque::new(),
+        }
+    }
+
+    /// Each process tells what it served. The calls are counted from the tree that the entry
+    /// service got, in which every process named itself.
+    pub(super) fn record(&mut self, event: &Event) {
+        *self.served.entry(Workload::from(&event.served)).or_default() += 1;
+        if event.served.service != ENTRY {
+            return;
+        }
+        let journey = self.releases.follow(&event.served);
+        let release = match &journey.track {
+            Some(track) => Release::Track(track.clone()),
+            None => Release::Baseline,
+        };
+        let crossed = journey.hops.iter().filter(|hop| hop.crossed).count() as u64;
+        self.totals.requests += 1;
+        self.totals.crossed += crossed;
+        self.totals.failed += journey.failed;
+        for hop in journey.hops {
+            let line = Line {
+                from: hop.from,
+                to: hop.to,
+                release: if hop.crossed { Release::Crossed } else { release.clone() },
+            };
+            *self.calls.entry(line).or_default() += 1;
+        }
+        self.say(Sentence {
+            release: if crossed > 0 { Release::Crossed } else { release },
+            user: event.user.as_ref().map(|user| user.chars().take(MAX_NAME).collect()),
+            words: journey.words,
+        });
+    }
+
+    fn say(&mut self, sentence: Sentence) {
+        let last = self.totals.requests;
+        let said = self.sentences.entry(sentence).or_insert(Said { count: 0, last });
+        said.count += 1;
+        said.last = last;
+        if self.sentences.len() > MAX_SENTENCES {
+            // The one that was not heard for longest goes; those about crossed calls go last.
+            let age = |(sentence, said): (&Sentence, &Said)| (sentence.crossed(), said.last);
+            let oldest = self.sentences.iter().map(age).min();
+            self.sentences.retain(|sentence, said| Some(age((sentence, said))) != oldest);
+        }
+    }
+
+    pub(super) fn request_failed(&mut self) {
+        self.totals.failed += 1;
+    }
+
+    pub(super) fn missed(&mut self, requests: u64) {
+        self.totals.missed += requests;
+    }
+
+    /// Starts from zero.
+    pub(super) fn clear(&mut self) {
+        self.served.values_mut().for_each(|count| *count = 0);
+        self.calls.clear();
+        self.sentences.clear();
+        self.totals = Totals::default();
+    }
+
+    /// Starts from zero, and remembers what was counted while the switches stood so.
+    pub(super) fn switched(&mut self, before: Switches) {
+        if self.totals.requests > 0 {
+            self.earlier.push_front(Earlier { switches: before, totals: self.totals });
+            self.earlier.truncate(MAX_EARLIER);
+        }
+        self.clear();
+    }
+
+    /// How often any process has served a request.
+    pub(super) fn served(&self) -> u64 {
+        self.served.values().sum()
+    }
+
+    pub(super) fn crossed(&self) -> u64 {
+        self.totals.crossed
+    }
+
+    /// How many calls of each workload's were part of a request on a track, by what was served.
+    pub(super) fn arrivals(&self) -> BTreeMap<&Workload, u64> {
+        let mut arrivals = BTreeMap::new();
+        for (line, count) in self.calls.iter().filter(|(line, _)| line.release != Release::Baseline)
+        {
+            *arrivals.entry(&line.to).or_default() += count;
+        }
+        arrivals
+    }
+
+    pub(super) fn counts(&self) -> Counts<'_> {
+        let workloads = self.served.iter().map(|(workload, served)| Node {
+            name: workload.to_string(),
+            service: &workload.service,
+            version: &workload.version,
+            track: self.releases.track_of(workload),
+            step: step(&workload.service),
+            served: *served,
+        });
+        let calls = self.calls.iter().map(|(line, count)| Edge {
+            from: line.from.as_ref().map_or("gateway".into(), Workload::to_string),
+            to: line.to.to_string(),
+            release: match &line.release {
+                Release::Baseline => "baseline",
+                Release::Track(name) => name,
+                Release::Crossed => "crossed",
+            },
+            count: *count,
+        });
+        let words = self.sentences.iter().map(|(sentence, said)| Words {
+            user: sentence.user.as_deref(),
+            path: &sentence.words,
+            crossed: sentence.crossed(),
+            count: said.count,
+        });
+        Counts {
+            tracks: self.releases.tracks().collect(),
+            workloads: workloads.collect(),
+            calls: calls.collect(),
+            words: words.collect(),
+            totals: self.totals,
+            earlier: &self.earlier,
+        }
+    }
+}
+
+fn step(service: &str) -> u8 {
+    match service {
+        ENTRY => 1,
+        "advertisement" | "forecast" => 2,
+        _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Call, Served};
+    use crate::control::Routes;
+    use crate::weather::Forward;
+    use release_track::config::Config;
+    use serde_json::{Value, json};
+
+    fn served(service: &str, version: &str, calls: Vec<Call>) -> Served {
+        Served {
+            service: service.into(),
+            version: version.into(),
+            track: None,
+            request_id: None,
+            calls,
+        }
+    }
+
+    /// What the processes tell about one request of `user` to frontend and forecast.
+    fn events(user: Option<&str>, frontend: &str, forecast: &str) -> [Event; 2] {
+        let forecast = served("forecast", forecast, vec![]);
+        let frontend = served("frontend", frontend, vec![Call::Served(forecast.clone())]);
+        let user = user.map(str::to_string);
+        [(None, forecast), (user, frontend)].map(|(user, served)| Event { user, served })
+    }
+
+    fn journeys() -> Journeys {
+        let config = br#"{"tracks": [{"name": "v2", "workloads": ["frontend", "forecast"]}]}"#;
+        let workloads = [("frontend", "v1"), ("frontend", "v2")];
+        Journeys::new(
+            Releases::new(&Config::parse(config).unwrap()),
+            workloads.map(|(service, version)| Workload {
+                service: service.into(),
+                version: version.into(),
+            }),
+        )
+    }
+
+    fn state(journeys: &Journeys) -> Value {
+        serde_json::to_value(journeys.counts()).unwrap()
+    }
+
+    #[test]
+    fn counts_what_each_process_saw() {
+        let mut journeys = journeys();
+        let requests = [
+            (Some("tester"), "v2", "v2"),
+            (Some("alice"), "v1", "v1"),
+            (None, "v1", "v1"),
+            (Some("mallory"), "v2", "v1"),
+        ];
+        for (user, frontend, forecast) in requests {
+            for event in events(user, frontend, forecast) {
+                journeys.record(&event);
+            }
+        }
+        let edge = |from: &str, to: &str, release: &str, count: u64| json!({"from": from, "to": to, "release": release, "count": count});
+        let node = |service: &str, version: &str, track: Option<&str>, step: u8, served: u64| {
+            let name = format!("{service} {version}");
+            json!({"name": name, "service": service, "version": version, "track": track, "step": step, "served": served})
+        };
+        let words = |user: Option<&str>, path: &str, crossed: bool| json!({"user": user, "path": path, "crossed": crossed, "count": 1});
+        assert_eq!(
+            state(&journeys),
+            json!({
+                "tracks": ["v2"],
+                "workloads": [
+                    node("forecast", "v1", None, 2, 3),
+                    node("forecast", "v2", Some("v2"), 2, 1),
+                    node("frontend", "v1", None, 1, 2),
+                    node("frontend", "v2", Some("v2"), 1, 2),
+                ],
+                "calls": [
+                    edge("gateway", "frontend v1", "baseline", 2),
+                    edge("gateway", "frontend v2", "v2", 2),
+                    edge("frontend v1", "forecast v1", "baseline", 2),
+                    edge("frontend v2", "forecast v1", "crossed", 1),
+                    edge("frontend v2", "forecast v2", "v2", 1),
+                ],
+                "words": [
+                    words(Some("mallory"), "frontend v2 -> forecast v1", true),
+                    words(Some("tester"), "frontend v2 -> forecast v2", false),
+                    words(None, "frontend v1 -> forecast v1", false),
+                    words(Some("alice"), "frontend v1 -> forecast v1", false),
+                ],
+                "requests": 4, "crossed": 1, "failed": 0, "missed": 0,
+                "earlier": [],
+            })
+        );
+    }
+
+    #[test]
+    fn many_accounts_do_not_push_out_a_crossed_call() {
+        let mut journeys = journeys();
+        for event in events(Some("mallory"), "v2", "v1") {
+            journeys.record(&event);
+        }
+        for i in 0..100 {
+            for event in events(Some(&format!("{i}{}", "x".repeat(100))), "v1", "v1") {
+                journeys.record(&event);
+            }
+        }
+        let counts = journeys.counts();
+        assert_eq!(counts.words.len(), MAX_SENTENCES);
+        assert!(counts.words[0].crossed);
+        for word in counts.words {
+            assert!(word.user.unwrap().len() <= MAX_NAME);
+        }
+    }
+
+    #[test]
+    fn a_switch_starts_from_zero_and_remembers() {
+        let before = Switches {
+            filter: true,
+            routes: Routes::Story,
+            forward: Forward::RequestId,
+            share: 30.try_into().unwrap(),
+        };
+        let mut journeys = journeys();
+        journeys.switched(before);
+        assert_eq!(state(&journeys)["earlier"], json!([]), "nothing was counted");
+        for event in events(None, "v2", "v1") {
+            journeys.record(&event);
+        }
+        journeys.request_failed();
+        journeys.missed(3);
+        journeys.switched(before);
+        let state = state(&journeys);
+        assert_eq!(
+            state["earlier"],
+            json!([{
+                "switches": {"filter": true, "routes": "story", "forward": "request-id", "share": 30},
+                "requests": 1, "crossed": 1, "failed": 1, "missed": 3,
+            }])
+        );
+        assert_eq!(state["requests"], 0);
+        assert_eq!(state["calls"], json!([]));
+        assert_eq!(state["workloads"][0]["served"], 0, "but still there");
+    }
+}

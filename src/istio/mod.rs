@@ -1,0 +1,5 @@
+//! What Istio names, and how: its proxies, clusters and stats.
+
+pub mod cluster;
+pub mod node;
+pub mod stats;

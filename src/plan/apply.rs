@@ -1,0 +1,134 @@
+//! The one place that writes: a plan, once; and what a response gets.
+
+use super::arrivals::Arrivals;
+use super::intent::{Arrival, Plan, Rare, Source};
+use super::metrics::Metrics;
+use super::response::{self, Response};
+use crate::carrier::Edit;
+use crate::carrier::propagator::{Change, Propagator, Treatment};
+use crate::carrier::view::View;
+use crate::host::explain::Step;
+use crate::host::{Host, Verdict};
+use crate::vocabulary::{Carrier, Event, Family, Outcome};
+
+/// Applies a plan. What its response gets is left in `response`.
+///
+/// Nothing is written that changes nothing: every write makes Envoy choose the route again. Where
+/// the proxy refuses, the request goes on as it is.
+pub(crate) fn apply(
+    host: &mut impl Host,
+    view: &View<'_>,
+    plan: Plan,
+    arrivals: &Arrivals,
+    propagator: &Propagator,
+    metrics: &Metrics,
+    response: &mut Response,
+) -> Verdict {
+    let Plan { treatment, stamps, .. } = plan;
+    match plan.source {
+        Source::Decided(reason) => {
+            let family = if plan.is_dry { Family::DryDecisions } else { Family::Decisions };
+            metrics.decided(host, family, plan.follows, reason);
+            response.at_edge = true;
+        }
+        Source::Carried(carrier) => metrics.propagated(host, plan.follows, carrier),
+        Source::Unsaid => {}
+    }
+    if treatment == Treatment::Strip && propagator.is_borne(view) {
+        metrics.happened(host, Event::Stripped);
+    }
+    if let Some(rare) = plan.effects.0 {
+        apply_rare(host, *rare, propagator, metrics, response);
+    }
+    match plan.arrival {
+        Arrival::None | Arrival::Open => {}
+        Arrival::Counted(outcome) => metrics.arrived(host, stamps, outcome),
+        Arrival::Refused => {
+            metrics.arrived(host, stamps, Outcome::Crossed);
+            let refusal = arrivals.refusal(propagator.names().label(stamps));
+            if host.reply(421, &refusal).is_ok() {
+                return Verdict::Replied;
+            }
+        }
+    }
+    Carrier::each(|carrier| match propagator.change(host, view, carrier, treatment, stamps) {
+        Change::None => {}
+        Change::Header(name, value) => edit(host, name.as_bytes(), value),
+        Change::NoRoom(name, value) => {
+            edit(host, name.as_bytes(), value);
+            metrics.happened(host, Event::BaggageFull);
+        }
+        Change::Remember(name) => {
+            let conflicts = propagator.remember(host, view, name);
+            (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
+        }
+        Change::Contradict => {
+            let conflicts = propagator.contradict(host, view);
+            (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
+        }
+    });
+    for (header, value) in propagator.aliases(view, treatment) {
+        host.explain(Step::Distrusted { header });
+        edit(host, header, value);
+    }
+    Verdict::Continue
+}
+
+#[cold]
+fn apply_rare(
+    host: &mut impl Host,
+    rare: Rare,
+    propagator: &Propagator,
+    metrics: &Metrics,
+    response: &mut Response,
+) {
+    for (follows, reason) in rare.passed_over {
+        metrics.decided(host, Family::DryDecisions, follows, reason);
+    }
+    if rare.met_regex_limit {
+        metrics.happened(host, Event::RegexLimit);
+    }
+    for _ in 0..rare.invalid_tokens {
+        metrics.happened(host, Event::TokenInvalid);
+    }
+    if let Some(path) = rare.path {
+        edit(host, b":path", Edit::Set(path));
+    }
+    if let Some(cookie) = rare.cookie {
+        edit(host, b"cookie", Edit::Set(cookie));
+    }
+    if let Some(renewal) = &rare.renewal {
+        propagator.renew(host, renewal);
+    }
+    response.additions = rare.response;
+}
+
+fn edit(host: &mut impl Host, name: &[u8], edit: Edit) {
+    let _ = match edit {
+        Edit::Keep => Ok(()),
+        Edit::Set(value) => host.set_request_header(name, &value),
+        Edit::Remove => host.remove_request_header(name),
+    };
+}
+
+/// Adds to a response what its request left for it. `header` is the configured one; `vary` are
+/// the request headers that every response at an edge depends on.
+pub(crate) fn respond(host: &mut impl Host, response: &Response, header: &str, vary: &[Box<str>]) {
+    if !response.at_edge {
+        return;
+    }
+    let additions = &response.additions;
+    for cookie in &additions.cookies {
+        let _ = host.add_response_header(b"set-cookie", cookie.as_bytes());
+    }
+    if let Some(exposed) = &additions.exposed {
+        let _ = host.set_response_header(header.as_bytes(), exposed.as_bytes());
+    }
+    if vary.is_empty() && !additions.are_private() {
+        return;
+    }
+    let Ok(headers) = host.response_headers() else { return };
+    for (name, value) in response::merged(&headers, additions, vary) {
+        let _ = host.set_response_header(name, &value);
+    }
+}

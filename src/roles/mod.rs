@@ -1,0 +1,34 @@
+//! The parts that a proxy plays for a request. Each reads a view of the request and facts of the
+//! host, and returns what it decided; none knows of another.
+
+pub(crate) mod gateway;
+pub(crate) mod inbound;
+pub(crate) mod outbound;
+pub(crate) mod waypoint;
+
+use crate::carrier::propagator::{Propagator, Treatment};
+use crate::carrier::view::View;
+use crate::host::Facts;
+use crate::host::explain::Step;
+use crate::istio::cluster::{Egress, Leads};
+use crate::track::Carried;
+
+#[cfg(test)]
+mod tests;
+
+/// What is done with a request that leaves the mesh: its track is removed, and nothing else. The
+/// route's cluster is read only if there is something to remove or to stamp.
+fn leaving(
+    facts: &mut impl Facts,
+    view: &View<'_>,
+    propagator: &Propagator,
+    egress: &Egress,
+    follows: Carried,
+) -> Option<Treatment> {
+    let concerns = matches!(follows, Carried::Track(_)) || propagator.is_borne(view);
+    if !concerns || !egress.strip || egress.leads(facts) != Leads::Outside {
+        return None;
+    }
+    facts.explain(Step::LeavesTheMesh);
+    Some(Treatment::Strip)
+}

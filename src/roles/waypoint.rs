@@ -1,0 +1,30 @@
+//! A request passes a waypoint, or a gateway that does not decide: its route is chosen there.
+
+use super::leaving;
+use crate::carrier::propagator::{Propagator, Treatment};
+use crate::carrier::view::View;
+use crate::host::Facts;
+use crate::host::explain::Step;
+use crate::istio::cluster::Egress;
+use crate::plan::{Effects, Plan, Source};
+use crate::track::Carried;
+use crate::vocabulary::Role;
+
+pub(crate) fn decide(
+    facts: &mut impl Facts,
+    view: &View<'_>,
+    propagator: &Propagator,
+    egress: &Egress,
+) -> Plan {
+    facts.explain(Step::Role(Role::Waypoint));
+    let extracted = propagator.extract(facts, view);
+    let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
+    let effects = Effects::default();
+    if let Some(treatment) = leaving(facts, view, propagator, egress, follows) {
+        return Plan::only(treatment, effects);
+    }
+    let carrier = extracted.map(|extracted| extracted.carrier);
+    let counts = follows != Carried::Baseline;
+    let source = if counts { Source::Carried(carrier) } else { Source::Unsaid };
+    Plan::new(follows, source, Treatment::Pass, effects)
+}

@@ -1,0 +1,6 @@
+//! How text in headers is written: small parsers that know nothing of tracks.
+
+pub mod cookie;
+pub mod hex;
+pub mod pattern;
+pub mod target;

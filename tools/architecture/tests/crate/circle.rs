@@ -1,0 +1,3 @@
+fn there() {
+    crate::inline::nested::back()
+}

@@ -1,0 +1,8 @@
+use super::Renamed;
+
+/// Two lines
+/// of documentation.
+const LONG: &str = "one
+two
+
+four";

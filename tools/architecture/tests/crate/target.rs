@@ -1,0 +1,3 @@
+use crate::room::Exported;
+
+pub const VALUE: u8 = 0;
