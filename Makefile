@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build cli image push lint test fuzz test-envoys budget mutants istio-test envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build cli image push lint test fuzz test-envoys budget mutants istio-test oracles envoy demo soak bench screenshots architecture
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -133,6 +133,10 @@ istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make i
 	@cargo build --quiet --package demo --package release-track-cli
 	@exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi
+
+oracles: ## Ask the libraries of applications what they read in what passes the edge; needs Python, Node, Java, Go
+	@cargo build --quiet --locked --package oracles
+	@ORACLES=target/debug/oracles exec testkit/oracles/run.sh .oracles
 
 screenshots: build $(ENVOY_READY) ## Take the README's pictures anew, as the browser test goes along
 	@SCREENSHOTS=$(CURDIR)/docs/images cargo test --package demo --test browser

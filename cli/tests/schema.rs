@@ -39,7 +39,7 @@ fn it_refuses_nothing_that_the_filter_takes() {
     let validator = validator();
     let mut taken = 0;
     for case in cases::load(cases::FOLDER).unwrap() {
-        if matches!(case.act, cases::Act::Refused(_)) {
+        if matches!(case.act, cases::Act::Refused(_)) || case.neutral.is_some() {
             continue;
         }
         let config = serde_json::from_str(&case.config).unwrap();

@@ -64,6 +64,26 @@ pub mod baggage {
         (well_formed && decode(key) == b"release-track").then(|| decode(value))
     }
 
+    /// Whether some reader may take a member for ours: who decodes and drops as long as that
+    /// changes anything. One step after another, over and over.
+    pub fn could_be_ours(member: &[u8]) -> bool {
+        let mut text = member.to_ascii_lowercase();
+        loop {
+            let mut next = decode(&text).to_ascii_lowercase();
+            next.retain(|b| b.is_ascii_alphanumeric() || b"%,;=".contains(b));
+            if next == text {
+                break;
+            }
+            text = next;
+        }
+        text.retain(|b| *b != b'%');
+        text.split(|b| b",;".contains(b)).any(|part| {
+            let names: Vec<_> = part.split(|b| *b == b'=').collect();
+            let last = names.len() - 1;
+            names.iter().enumerate().any(|(i, name)| *name == b"releasetrack" && (i < last || i == 0))
+        })
+    }
+
     fn decode(text: &[u8]) -> Vec<u8> {
         let mut decoded = Vec::new();
         let mut at = 0;

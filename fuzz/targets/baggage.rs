@@ -1,10 +1,11 @@
 #![no_main]
 //! Baggage lines, one a line of the input: what is others' stays, what is ours is right.
 
-use fuzz::baggage::{members, ours};
+use fuzz::baggage::{could_be_ours, members, ours};
 use fuzz::{edited, map, tracks};
 use libfuzzer_sys::fuzz_target;
-use release_track::carrier::{Edit, baggage};
+use release_track::carrier::Edit;
+use release_track::carrier::baggage::{self, Reading};
 use release_track::config::Config;
 use release_track::track::Names;
 
@@ -25,7 +26,7 @@ fn check(names: &Names, input: &[u8]) {
     let last = said.last().and_then(|value| names.read(value));
     assert_eq!(baggage::extract(&headers, names), last);
 
-    let injected = baggage::inject(&headers, "v2");
+    let injected = baggage::inject(&headers, "v2", Reading::Strict);
     let after = edited(&lines, &injected.edit);
     same_others(&lines, &after);
     let now: Vec<_> = members(&after).iter().filter_map(|member| ours(member)).collect();
@@ -36,18 +37,31 @@ fn check(names: &Names, input: &[u8]) {
         assert!(room + 1 > MAX_MEMBERS || bytes > MAX_BYTES, "{room} members, {bytes} bytes");
     } else {
         assert_eq!(now, [b"v2"]);
-        assert_eq!(baggage::inject(&map("baggage", &after), "v2").edit, Edit::Keep);
+        assert_eq!(baggage::inject(&map("baggage", &after), "v2", Reading::Strict).edit, Edit::Keep);
         if let Edit::Set(list) = &injected.edit {
             let members = list.split(|b| *b == b',').filter(|m| !m.trim_ascii().is_empty()).count();
             assert!(list.len() <= MAX_BYTES && members <= MAX_MEMBERS);
         }
     }
 
-    let edit = baggage::remove(&headers);
+    let edit = baggage::remove(&headers, Reading::Strict);
     let after = edited(&lines, &edit);
     same_others(&lines, &after);
     assert!(members(&after).iter().all(|member| ours(member).is_none()));
     assert_eq!(edit == Edit::Keep, said.is_empty());
+
+    // What a client sends.
+    let left = |edit: &Edit| -> Vec<Vec<u8>> {
+        let mut left = members(&edited(&lines, edit));
+        left.retain(|member| !member.trim_ascii().is_empty());
+        left
+    };
+    let mut others = left(&Edit::Keep);
+    others.retain(|member| !could_be_ours(member));
+    assert_eq!(left(&baggage::remove(&headers, Reading::Any)), others);
+    let mut now = left(&baggage::inject(&headers, "v2", Reading::Any).edit);
+    now.retain(|member| could_be_ours(member));
+    assert!(now.is_empty() || now.len() == 1 && now[0].trim_ascii() == b"release-track=v2");
 }
 
 /// Byte for byte and in their order. What is empty is no member.

@@ -23,6 +23,9 @@ fuzz_target!(|input: &[u8]| NEW.with(|new| OLD.with(|old| check(new, old, input)
 
 fn check(new: &Config, old: &Config, input: &[u8]) {
     let Some((choice, text)) = input.split_first() else { return };
+    if let Some(revived) = new.propagation.tagger.revive(text) {
+        assert!(is_uuid(&revived));
+    }
     let parsed = Uuid::parse(text);
     assert_eq!(parsed.is_some(), is_uuid(text));
     let Some(id) = parsed else { return };
@@ -57,9 +60,15 @@ fn check(new: &Config, old: &Config, input: &[u8]) {
     // What an edge must not let pass, whoever tagged it.
     for id in [&*tagged, text] {
         if read(id).is_some() {
-            let spoilt = Uuid::parse(id).expect("it is one").spoilt();
+            let spoilt = tagger.spoil(Uuid::parse(id).expect("it is one"));
             assert_eq!(read(&spoilt), None);
             assert_eq!((&spoilt[..24], &spoilt[25..]), (&id[..24], &id[25..]));
+            // Nor in other clothes.
+            let bare: Vec<u8> = id.iter().copied().filter(|b| *b != b'-').collect();
+            for other in [[b"{", id, b"}"].concat(), bare.clone(), [b"urn:uuid:", id].concat()] {
+                let revived = tagger.revive(&other).map(|id| id.to_vec());
+                assert_eq!(revived, Some(id.to_ascii_lowercase()));
+            }
         }
     }
 }

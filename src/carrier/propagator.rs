@@ -3,12 +3,13 @@
 //! What is watched, extracted, injected, removed and explained stands here, each as a `match` over
 //! all carriers: a new one that is forgotten in any of these does not compile.
 
+use super::Edit;
+use super::baggage::{self, Reading};
 use super::header;
 use super::memory::{Memory, Remembered, Renewal};
 use super::request_id::{Tag, Tagger, Uuid};
 use super::trace_id::{Correlate, Source};
 use super::view::{Extracted, Found, Lines, View, Watched};
-use super::{Edit, baggage};
 use crate::host::explain::Step;
 use crate::host::header_map::HeaderMap;
 use crate::host::{Facts, Host};
@@ -243,7 +244,7 @@ impl Propagator {
     pub fn is_borne(&self, view: &View<'_>) -> bool {
         Carrier::ALL.iter().any(|carrier| match carrier {
             Carrier::Header => view.track != Lines::None,
-            Carrier::Baggage => member_removed(view) != Edit::Keep,
+            Carrier::Baggage => member_removed(view, Reading::Strict) != Edit::Keep,
             Carrier::RequestId | Carrier::Remembered | Carrier::Workload => false,
         })
     }
@@ -311,9 +312,11 @@ impl Propagator {
                 None => Edit::Keep,
             }),
 
-            (Carrier::Baggage, Strip | Clear) => Change::Header(BAGGAGE, member_removed(view)),
-            (Carrier::Baggage, Guard) => self.member(view, track, member_removed),
-            (Carrier::Baggage, HandOver) => self.member(view, track, |_| Edit::Keep),
+            (Carrier::Baggage, Strip | Clear) => {
+                Change::Header(BAGGAGE, member_removed(view, Reading::Any))
+            }
+            (Carrier::Baggage, Guard) => self.member(view, track, Reading::Any),
+            (Carrier::Baggage, HandOver) => self.member(view, track, Reading::Strict),
             (Carrier::Baggage, Call | Pass) => Change::None,
 
             (Carrier::RequestId, Strip | Pass) => Change::None,
@@ -334,13 +337,17 @@ impl Propagator {
         }
     }
 
-    /// The headers that an application may take for ours, where what a client sent is not believed.
-    pub fn aliases<'v>(&self, view: &View<'v>, treatment: Treatment) -> Vec<&'v [u8]> {
+    /// The headers that an application may take for ours, and what has to be done to them, where what a client sent is not believed.
+    pub fn aliases<'v>(&self, view: &View<'v>, treatment: Treatment) -> Vec<(&'v [u8], Edit)> {
         use Treatment::{Call, Clear, Guard, HandOver, Leave, Pass, Strip};
         match treatment {
             Clear | Guard if view.has_alias => {
                 let names = view.headers.iter().map(|(name, _)| name);
-                names.filter(|name| self.watched.is_alias(name)).collect()
+                let edits = names.map(|name| match self.watched.is_alias(name) {
+                    true => (name, Edit::Remove),
+                    false => (name, baggage::remove_alias(view.headers, name)),
+                });
+                edits.filter(|(_, edit)| *edit != Edit::Keep).collect()
             }
             Clear | Guard | Leave | Strip | HandOver | Call | Pass => Vec::new(),
         }
@@ -350,24 +357,20 @@ impl Propagator {
         Change::Header(&self.header, edit)
     }
 
-    /// Our member of the baggage, with the track; without one, what `otherwise` says.
+    /// Our member of the baggage, with the track; without one, what a client sent goes.
     #[inline(never)]
-    fn member(
-        &self,
-        view: &View<'_>,
-        track: Option<&str>,
-        otherwise: impl FnOnce(&View<'_>) -> Edit,
-    ) -> Change<'_> {
+    fn member(&self, view: &View<'_>, track: Option<&str>, reading: Reading) -> Change<'_> {
         match track {
             Some(track) if self.propagation.baggage => {
-                let injected = baggage::inject(view.headers, track);
+                let injected = baggage::inject(view.headers, track, reading);
                 if injected.full {
                     Change::NoRoom(BAGGAGE, injected.edit)
                 } else {
                     Change::Header(BAGGAGE, injected.edit)
                 }
             }
-            _ => Change::Header(BAGGAGE, otherwise(view)),
+            _ if reading == Reading::Strict => Change::None,
+            _ => Change::Header(BAGGAGE, member_removed(view, reading)),
         }
     }
 
@@ -416,10 +419,17 @@ impl Propagator {
             None => return Edit::Remove,
         };
         let tagger = &self.propagation.tagger;
-        let changed = Uuid::parse(id).and_then(|id| match tag {
+        let guarded = |id: Uuid<'_>| match tag {
             Some(tag) => tagger.inject(id, tag),
-            None => tagger.extract(id).map(|_| id.spoilt()),
-        });
+            None => tagger.extract(id).map(|_| tagger.spoil(id)),
+        };
+        let changed = match Uuid::parse(id) {
+            Some(id) => guarded(id),
+            // Tagged, once an application prints it anew.
+            None => tagger
+                .revive(id)
+                .map(|revived| Uuid::parse(&revived).and_then(guarded).unwrap_or(revived)),
+        };
         match changed {
             Some(id) => Edit::Set(id.to_vec()),
             None if is_one && id == line => Edit::Keep,
@@ -476,7 +486,7 @@ impl Propagator {
 
 /// The headers that carriers live in.
 pub(super) fn watched(header: &str, sources: &[Source]) -> Watched {
-    Watched::new(Carrier::ALL.into_iter().flat_map(|carrier| match carrier {
+    let carriers = Carrier::ALL.into_iter().flat_map(|carrier| match carrier {
         Carrier::Header => vec![(header, Found::Track)],
         Carrier::Baggage => vec![(BAGGAGE, Found::Baggage)],
         Carrier::RequestId => vec![(REQUEST_ID, Found::RequestId)],
@@ -484,7 +494,9 @@ pub(super) fn watched(header: &str, sources: &[Source]) -> Watched {
             sources.iter().map(|source| (source.header(), Found::Trace(*source))).collect()
         }
         Carrier::Workload => Vec::new(),
-    }))
+    });
+    // Last, for one of them may hold a trace id too.
+    Watched::new(carriers.chain(baggage::ALIASES.map(|name| (name, Found::BaggageAlias))))
 }
 
 /// Whether the request itself says it. The other carriers are known to the proxy that sees both
@@ -497,6 +509,6 @@ const fn is_in_request(carrier: Carrier) -> bool {
 }
 
 #[inline(never)]
-fn member_removed(view: &View<'_>) -> Edit {
-    if view.has_baggage { baggage::remove(view.headers) } else { Edit::Keep }
+fn member_removed(view: &View<'_>, reading: Reading) -> Edit {
+    if view.has_baggage { baggage::remove(view.headers, reading) } else { Edit::Keep }
 }

@@ -59,16 +59,83 @@ impl<'a> Uuid<'a> {
         id
     }
 
-    /// The same id, never again read as tagged: the lowest bit of the last group's first digit
-    /// is flipped.
-    pub fn spoilt(self) -> [u8; LENGTH] {
+    /// The same id with some bits of the last group's first digit flipped.
+    fn flipped(self, bits: u8) -> [u8; LENGTH] {
         let mut id = *self.text;
         if let Some(digit) = id.get_mut(MESSAGE) {
-            let flipped = hex::digit(*digit).unwrap_or_default() ^ 1;
+            let flipped = hex::digit(*digit).unwrap_or_default() ^ bits;
             *digit = char::from_digit(flipped.into(), 16).map_or(b'0', |digit| digit as u8);
         }
         id
     }
+}
+
+/// What applications read in an id that is not in the form of a UUID: some parse it and print it
+/// anew, as one. Each kind of reader has its own idea of what else may stand in it.
+fn readings(text: &[u8]) -> impl Iterator<Item = [u8; LENGTH]> {
+    // One in the midst of other text (Go's uuid.Parse ignores what stands around it; expressions).
+    let within = text.windows(LENGTH).filter_map(|part| Some(*Uuid::parse(part)?.text));
+    let is_other = |b: &u8| !b.is_ascii_hexdigit();
+    let runs = text.split(is_other).filter(|run| run.len() == 32).filter_map(number).map(print);
+    let bare = without(&without(&text.to_ascii_lowercase(), b"urn:"), b"uuid:");
+    // All its digits (Python's uuid.UUID, PostgreSQL), wherever the dashes are.
+    let whole = number(&bare).map(print);
+    // Five groups, short or long (Java's UUID.fromString, .NET's Guid).
+    let groups: Vec<u64> = bare.split(|b| *b == b'-').map(low_bits).collect();
+    let grouped = match *groups.as_slice() {
+        [a, b, c, d, e] => {
+            let high = |b, c| u128::from(a << 32 | b << 16 | c) << 64;
+            let low = u128::from(d << 48 | e & 0xffff_ffff_ffff);
+            // Java cuts off what is too long since release 9; before, it ran into the next group.
+            let cut = high(b & 0xffff, c & 0xffff) | low;
+            [Some(cut), Some(high(b, c) | u128::from(d << 48 | e))]
+        }
+        _ => [None; 2],
+    };
+    within.chain(runs).chain(whole).chain(grouped.into_iter().flatten().map(print))
+}
+
+fn digits(text: &[u8]) -> impl Iterator<Item = u8> {
+    text.iter().filter_map(|byte| hex::digit(*byte))
+}
+
+/// The number that all hex digits of a text make, if 128 bits hold it.
+fn number(text: &[u8]) -> Option<u128> {
+    digits(text).try_fold(0_u128, |number, digit| {
+        (number >> 124 == 0).then_some(number << 4 | u128::from(digit))
+    })
+}
+
+fn low_bits(text: &[u8]) -> u64 {
+    digits(text).fold(0, |number, digit| number << 4 | u64::from(digit))
+}
+
+fn without(text: &[u8], part: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(text.len());
+    let mut from = text;
+    while let [first, tail @ ..] = from {
+        match from.strip_prefix(part) {
+            Some(after) => from = after,
+            None => {
+                rest.push(*first);
+                from = tail;
+            }
+        }
+    }
+    rest
+}
+
+/// In the form of a UUID.
+fn print(id: u128) -> [u8; LENGTH] {
+    let mut text = [b'-'; LENGTH];
+    let mut rest = id;
+    for (place, byte) in text.iter_mut().enumerate().rev() {
+        if !matches!(place, 8 | 13 | 18 | 23) {
+            *byte = char::from_digit((rest & 0xf) as u32, 16).map_or(b'0', |digit| digit as u8);
+            rest >>= 4;
+        }
+    }
+    text
 }
 
 /// A 128-bit key: 32 hex digits in the configuration.
@@ -181,6 +248,22 @@ impl Tagger {
         self.keys.iter().find_map(|codes| codes.read(id))
     }
 
+    /// The same id, never again read as tagged: the lowest bit of the last group's first digit is
+    /// flipped, or others too where another key would read a tag then. Each key reads one of the
+    /// fifteen ids that come of it.
+    #[cold]
+    pub fn spoil(&self, id: Uuid<'_>) -> [u8; LENGTH] {
+        let mut spoilt = (1..16).map(|bits| id.flipped(bits));
+        let is_free = |id: &[u8; LENGTH]| Uuid::parse(id).and_then(|id| self.extract(id)).is_none();
+        spoilt.find(is_free).unwrap_or_else(|| id.flipped(1))
+    }
+
+    /// The tagged id that some application makes of one that is not in the form of a UUID.
+    #[cold]
+    pub fn revive(&self, text: &[u8]) -> Option<[u8; LENGTH]> {
+        readings(text).find(|id| Uuid::parse(id).and_then(|id| self.extract(id)).is_some())
+    }
+
     /// The id with this tag, or `None` if it has it already.
     pub fn inject(&self, id: Uuid<'_>, tag: Tag) -> Option<[u8; LENGTH]> {
         let codes = self.keys.first()?;
@@ -259,10 +342,65 @@ mod tests {
     #[test]
     fn a_spoilt_tag_never_reads() {
         let tagger = tagger(&[Key::DEFAULT]);
-        let spoilt = id(TAGGED_V2).spoilt();
+        let spoilt = tagger.spoil(id(TAGGED_V2));
         assert_eq!(&spoilt, b"73cf9109-747e-4c23-92e0-5494afc95180");
         assert_eq!(tagger.extract(id(&spoilt)), None);
-        assert_eq!(&id(b"73cf9109-747e-4c23-92e0-F494afc95180").spoilt()[24..25], b"e");
+        assert_eq!(&tagger.spoil(id(b"73cf9109-747e-4c23-92e0-F494afc95180"))[24..25], b"e");
+    }
+
+    #[test]
+    fn a_spoilt_tag_is_no_tag_of_another_key() {
+        let both = tagger(&[Key::DEFAULT, Key::parse("96e59f2800000000b0b0b0b0b0b0b0b0").unwrap()]);
+        let once = id(TAGGED_V2).flipped(1);
+        assert!(both.extract(id(&once)).is_some());
+        assert_eq!(&both.spoil(id(TAGGED_V2)), b"73cf9109-747e-4c23-92e0-6494afc95180");
+    }
+
+    #[test]
+    fn what_applications_print_anew_is_read_as_they_do() {
+        let tagger = tagger(&[Key::DEFAULT]);
+        let plain = "73cf9109747e4c2392e04494afc95180";
+        let text = str::from_utf8(TAGGED_V2).unwrap();
+        for form in [
+            plain.to_owned(),
+            plain.to_uppercase(),
+            format!("{{{text}}}"),
+            format!("{}{text}{}", "{".repeat(500), "}".repeat(500)),
+            format!("a{text}b"),
+            format!("({plain})"),
+            format!("URN:UUID:{text}"),
+            format!("uurn:uid:{plain}"),
+            format!("uuid:{plain}"),
+            format!("id {text} of mine"),
+            "73cf-9109-747e-4c23-92e0-4494-afc9-5180".into(),
+            format!("00{text}"),
+            "ff73cf9109-ff747e-ff4c23-ff92e0-ff4494afc95180".into(),
+            "+73cf9109-+747e-+4c23-+92e0-+4494afc95180".into(),
+            "0x73cf9109-0x747e-0x4c23-0x92e0-0x4494afc95180".into(),
+            "73cf9109-747e-4c23-92e0-4494afc95180\u{a0}".into(),
+        ] {
+            assert_eq!(
+                tagger.revive(form.as_bytes()).as_ref().map(|id| &id[..]),
+                Some(TAGGED_V2),
+                "{form}"
+            );
+        }
+        for other in
+            ["", "-", "----", "job-17", &"a".repeat(61_440), &"-".repeat(61_440), &plain[1..]]
+        {
+            assert_eq!(tagger.revive(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn short_groups_and_few_digits_have_zeros_in_front() {
+        let tagger = tagger(&[Key::DEFAULT]);
+        let tagged = tagger.inject(id(b"00000009-007e-0c23-02e0-000000000000"), V2).unwrap();
+        let text = str::from_utf8(&tagged).unwrap();
+        let last = text.rsplit('-').next().unwrap();
+        for form in [format!("9-7e-c23-2e0-{last}"), format!("9007e0c2302e0{last}")] {
+            assert_eq!(tagger.revive(form.as_bytes()), Some(tagged), "{form}");
+        }
     }
 
     #[test]

@@ -66,7 +66,8 @@ pub struct View<'a> {
     pub id: Lines<'a>,
     /// There is a `baggage` line.
     pub has_baggage: bool,
-    /// There is a header that an application may take for one of ours: see [`Watched::is_alias`].
+    /// There may be a header that an application takes for one of ours: see [`Watched::is_alias`]
+    /// and [`super::baggage::ALIASES`].
     pub has_alias: bool,
     /// What its carriers say, once they were asked.
     pub(super) extracted: OnceCell<Option<Extracted>>,
@@ -97,8 +98,9 @@ impl<'a> View<'a> {
                 Some(Found::Track) => view.track.add(value),
                 Some(Found::RequestId) => view.id.add(value),
                 Some(Found::Baggage) => view.has_baggage = true,
-                Some(Found::Alias) => view.has_alias = true,
+                Some(Found::Alias | Found::BaggageAlias) => view.has_alias = true,
                 Some(Found::Trace(source)) => {
+                    view.has_alias |= source == Source::XAmznTraceId;
                     if let Some(lines) = view.trace.get_mut(source as usize) {
                         lines.add(value);
                     }
@@ -141,54 +143,56 @@ pub(super) enum Found {
     RequestId,
     Baggage,
     Trace(Source),
+    /// One of [`super::baggage::ALIASES`].
+    BaggageAlias,
     Alias,
 }
 
 /// The header names that the filter is about.
 #[derive(Debug)]
 pub struct Watched {
-    names: Vec<(Box<[u8]>, Found)>,
-    sieve: Sieve,
-    /// Some name has an underscore itself, so that a name without any may be its alias.
-    underscored: bool,
+    /// By [`Sieve::slot`]: most headers are in one that is empty.
+    slots: [Vec<(Box<[u8]>, Found)>; 64],
 }
 
 impl Watched {
     /// The headers that carriers live in. Of a name that is given twice the first counts.
     pub(super) fn new<'n>(headers: impl IntoIterator<Item = (&'n str, Found)>) -> Self {
-        let mut names: Vec<(Box<[u8]>, Found)> = Vec::new();
-        let mut sieve = Sieve::default();
+        let mut slots = [const { Vec::new() }; 64];
         for (name, found) in headers {
-            sieve.add(name.as_bytes());
-            if names.iter().all(|(known, _)| **known != *name.as_bytes()) {
-                names.push((name.as_bytes().into(), found));
+            if let Some(slot) = slots.get_mut(Sieve::slot(name.as_bytes())) {
+                slot.push((name.as_bytes().into(), found));
             }
         }
-        let underscored = names.iter().any(|(name, _)| name.contains(&b'_'));
-        Self { names, sieve, underscored }
+        Self { slots }
     }
 
     #[inline]
     fn find(&self, name: &[u8]) -> Option<Found> {
-        if !self.sieve.fit(name) {
-            return None;
+        let mut alias = None;
+        for (known, found) in self.slots.get(Sieve::slot(name))? {
+            if **known == *name {
+                return Some(*found);
+            }
+            if is_alias(known, name) {
+                alias = Some(Found::Alias);
+            }
         }
-        let found = self.names.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, found)| *found).or_else(|| self.is_alias(name).then_some(Found::Alias))
+        alias
     }
 
-    /// Whether `name` is none of ours, but an application that reads headers as CGI does
-    /// (RFC 3875, section 4.1.18: `-` becomes `_`) cannot tell it from one.
+    /// Whether `name` is none of ours, but an application cannot tell it from one: as CGI has it
+    /// (RFC 3875, section 4.1.18), `-` becomes `_`, and lighttpd makes that of all other marks
+    /// too.
     pub fn is_alias(&self, name: &[u8]) -> bool {
-        (self.underscored || name.contains(&b'_'))
-            && self.names.iter().all(|(known, _)| **known != *name)
-            && self.names.iter().any(|(known, _)| is_alias(known, name))
+        self.find(name) == Some(Found::Alias)
     }
 }
 
 fn is_alias(known: &[u8], name: &[u8]) -> bool {
+    // What all readers of a header's name agree on.
     let dashed = |b: &u8| {
-        if *b == b'_' { b'-' } else { b.to_ascii_lowercase() }
+        if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' }
     };
     known.len() == name.len() && known.iter().map(dashed).eq(name.iter().map(dashed))
 }
@@ -217,7 +221,13 @@ mod tests {
     #[test]
     fn aliases_differ_only_in_dashes() {
         let watched = watched("x-release-track", &[Source::XB3TraceId]);
-        for alias in ["x_release_track", "x-release_track", "x_request-id", "x_b3_traceid"] {
+        for alias in [
+            "x_release_track",
+            "x-release_track",
+            "x.release!track",
+            "x_request-id",
+            "x_b3_traceid",
+        ] {
             assert!(watched.is_alias(alias.as_bytes()), "{alias}");
         }
         for other in [

@@ -90,6 +90,9 @@ impl Decider {
         let matched = self.rules.first(facts, view.headers, &self.names, |facts, track| {
             self.takes(facts, Carried::Track(track), Reason::Match, effects)
         });
+        if self.rules.was_too_long() {
+            effects.meet_regex_limit();
+        }
         if let Some(track) = matched {
             return (Carried::Track(track), Reason::Match);
         }

@@ -5,6 +5,8 @@
 //! followed by a NUL. All numbers are little-endian. Reading it in place costs no allocation
 //! beyond the one that the proxy made.
 
+use std::ops::Range;
+
 /// An owned, serialised header map. Pairs are in the proxy's order, duplicates included.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderMap(Vec<u8>);
@@ -26,6 +28,20 @@ impl HeaderMap {
             Some((sizes, data)) => Iter { sizes, data },
             None => Iter { sizes: &[], data: &[] },
         }
+    }
+
+    /// Where a part of this map stands in it, for [`HeaderMap::at`]; `None` for other bytes.
+    pub fn place_of(&self, part: &[u8]) -> Option<Range<usize>> {
+        if part.is_empty() {
+            return Some(0..0);
+        }
+        let start = part.as_ptr().addr().checked_sub(self.0.as_ptr().addr())?;
+        let end = start.checked_add(part.len())?;
+        (end <= self.0.len()).then_some(start..end)
+    }
+
+    pub fn at(&self, place: Range<usize>) -> Option<&[u8]> {
+        self.0.get(place)
     }
 
     /// The value of a header's first line.
@@ -96,13 +112,19 @@ impl Sieve {
 
     #[inline]
     fn bit(name: &[u8]) -> u64 {
+        1 << Self::slot(name)
+    }
+
+    /// One of 64 that a name falls into, its twins beside it.
+    #[inline]
+    pub fn slot(name: &[u8]) -> usize {
         let last = match name.last() {
             Some(b'_') => b'-',
             Some(byte) => byte | 0x20,
             None => 0,
         };
         // The last five bits of a letter tell it apart from all others.
-        1 << (name.len().wrapping_mul(11).wrapping_add(last.into()) % 64)
+        name.len().wrapping_mul(11).wrapping_add(last.into()) % 64
     }
 }
 
@@ -122,6 +144,14 @@ mod tests {
         let want: Vec<_> = pairs.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.to_vec())).collect();
         assert_eq!(read, want);
         assert_eq!(map(&pairs).lines(b"cookie").count(), 2);
+    }
+
+    #[test]
+    fn a_part_is_found_again_by_its_place() {
+        let map = map(&[("a", b"1"), ("b", b"xyz")]);
+        let part = &map.first(b"b").unwrap()[1..];
+        assert_eq!(map.at(map.place_of(part).unwrap()), Some(&b"yz"[..]));
+        assert_eq!(map.place_of(b"elsewhere").and_then(|place| map.at(place)), None);
     }
 
     #[test]

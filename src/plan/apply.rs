@@ -69,9 +69,9 @@ pub(crate) fn apply(
             (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
         }
     });
-    for header in propagator.aliases(view, treatment) {
+    for (header, value) in propagator.aliases(view, treatment) {
         host.explain(Step::Distrusted { header });
-        edit(host, header, Edit::Remove);
+        edit(host, header, value);
     }
     Verdict::Continue
 }
@@ -86,6 +86,9 @@ fn apply_rare(
 ) {
     for (follows, reason) in rare.passed_over {
         metrics.decided(host, Family::DryDecisions, follows, reason);
+    }
+    if rare.met_regex_limit {
+        metrics.happened(host, Event::RegexLimit);
     }
     for _ in 0..rare.invalid_tokens {
         metrics.happened(host, Event::TokenInvalid);

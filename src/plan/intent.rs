@@ -146,6 +146,8 @@ pub(super) struct Rare {
     pub(super) passed_over: Vec<(Carried, Reason)>,
     /// Preview tokens that are not valid.
     pub(super) invalid_tokens: usize,
+    /// A value was too long for a rule's expression to look at.
+    pub(super) met_regex_limit: bool,
     /// A hit in the memory.
     pub(super) renewal: Option<Renewal>,
 }
@@ -180,6 +182,10 @@ impl Effects {
 
     pub(crate) fn invalid_token(&mut self) {
         self.rare().invalid_tokens += 1;
+    }
+
+    pub(crate) fn meet_regex_limit(&mut self) {
+        self.rare().met_regex_limit = true;
     }
 
     pub(crate) fn renew(&mut self, renewal: Renewal) {

@@ -11,7 +11,7 @@ pub fn split(target: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The parameters of a query, raw, in order. One without `=` has an empty value.
-fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     query.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         match pair.iter().position(|b| *b == b'=').and_then(|at| pair.split_at_checked(at)) {
             Some((name, value)) => (name, value.get(1..).unwrap_or_default()),

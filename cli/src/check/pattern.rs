@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub(super) enum Test {
     OneOf(BTreeSet<String>),
     Prefix(String),
-    Regex { expression: String, means: Meaning },
+    Regex { expression: String, means: Meaning, pattern: Option<Pattern> },
     Present,
 }
 
@@ -36,7 +36,8 @@ impl Test {
         }
         if let Some(expression) = text("regex") {
             let means = Meaning::of(&expression);
-            return Self::Regex { expression, means };
+            let pattern = Pattern::parse(&expression).ok();
+            return Self::Regex { expression, means, pattern };
         }
         match node.get("in") {
             Some(list) => {
@@ -76,8 +77,9 @@ impl Test {
         match self {
             Self::OneOf(values) => values.contains(value),
             Self::Prefix(prefix) => value.starts_with(prefix),
-            Self::Regex { expression, .. } => {
-                Pattern::parse(expression).is_ok_and(|pattern| pattern.is_match(value.as_bytes()))
+            Self::Regex { pattern, .. } => {
+                pattern.as_ref().and_then(|pattern| pattern.is_match(value.as_bytes()))
+                    == Some(true)
             }
             Self::Present => true,
         }

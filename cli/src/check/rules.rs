@@ -69,20 +69,58 @@ pub(super) fn check<'a>(valid: &Valid<'a>) -> Vec<Diagnostic<'a>> {
     let rules = read(valid.source.node);
     let mut found = Vec::new();
     let mut live: Vec<&Rule<'a>> = Vec::new();
+    let mut compared = 0;
     for rule in &rules {
         let impossible = never(valid, rule);
         let can_match = impossible.is_empty();
         found.extend(impossible);
         for condition in &rule.conditions {
             found.extend(simpler(valid, condition));
+            found.extend(large(valid, condition));
             found.extend(unsafe_header(valid, condition));
         }
         if can_match {
-            found.extend(shadowed(valid, rule, &live));
-            live.push(rule);
+            let room = MOST_COMPARED.saturating_sub(compared) / rule.conditions.len().max(1);
+            if live.len() > room && compared < MOST_COMPARED {
+                found.push(not_compared(valid, rule));
+                compared = MOST_COMPARED;
+            } else if compared < MOST_COMPARED {
+                compared += live.len() * rule.conditions.len();
+                found.extend(shadowed(valid, rule, &live));
+                live.push(rule);
+            }
         }
     }
     found
+}
+
+/// This many comparisons of a rule's condition with an earlier rule take about a second.
+const MOST_COMPARED: usize = 2_000_000;
+
+fn not_compared<'a>(valid: &Valid<'a>, rule: &Rule<'a>) -> Diagnostic<'a> {
+    let message = "this rule, and those after it, were not compared with the rules before them: \
+                   there are too many"
+        .to_owned();
+    let diagnostic = warning(valid, "not-compared", rule.node.span.clone(), &rule.path, message);
+    with_hint(diagnostic, "list values under in: one rule then takes thousands")
+}
+
+/// An expression that is so large that it looks at shorter values only.
+fn large<'a>(valid: &Valid<'a>, condition: &Condition<'a>) -> Option<Diagnostic<'a>> {
+    let Test::Regex { pattern: Some(pattern), .. } = &condition.test else { return None };
+    // What clients send in one header is rarely longer.
+    const ENOUGH: usize = 1024;
+    if pattern.longest() >= ENOUGH {
+        return None;
+    }
+    let node = condition.node.get("regex")?;
+    let message = format!(
+        "this expression is so large that it looks at values of up to {} bytes; the rule does not hold for longer ones",
+        pattern.longest()
+    );
+    let path = field_path(&condition.path, "regex");
+    let diagnostic = warning(valid, "large-regex", node.span.clone(), &path, message);
+    Some(with_hint(diagnostic, "repeat less of it, or list values under in"))
 }
 
 fn warning<'a>(
@@ -257,7 +295,7 @@ fn shadowed<'a>(
 
 /// A regular expression where something plainer says the same.
 fn simpler<'a>(valid: &Valid<'a>, condition: &Condition<'a>) -> Option<Diagnostic<'a>> {
-    let Test::Regex { expression, means } = &condition.test else { return None };
+    let Test::Regex { expression, means, .. } = &condition.test else { return None };
     let node = condition.node.get("regex")?;
     let path = field_path(&condition.path, "regex");
     if condition.subject() == ("headers", Some("cookie")) {

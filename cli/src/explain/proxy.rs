@@ -41,6 +41,10 @@ mod tests {
     fn run(case: &Case) -> Vec<String> {
         let file = File::new("case.json".to_owned(), case.config.clone(), true);
         let steps = match &case.act {
+            // Nobody is told about a proxy that has no configuration: the file is refused.
+            Act::Requests(_) if let Some(refused) = &case.neutral => {
+                return refuse(file, &refused.path);
+            }
             Act::Requests(steps) => steps,
             Act::Refused(refused) => return refuse(file, &refused.path),
         };

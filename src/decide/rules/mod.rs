@@ -13,9 +13,10 @@ use crate::syntax::pattern::Pattern;
 use crate::syntax::{cookie, target};
 use crate::track::{Names, TrackId};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
 /// What a condition looks at. Names of headers are lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,13 +70,33 @@ pub struct Rules {
     rules: Vec<Compiled>,
     conditions: Vec<Compared>,
     subjects: Vec<Table>,
-    /// Of the headers that have a value to be looked up.
-    sieve: Sieve,
+    places: Places,
+    /// Of the headers that have a value to be looked up, and of those that have one to be tested.
+    listed: Sieve,
+    tested: Sieve,
     /// Rules that no value in a table calls up: they are tested for every request.
     always: Vec<u32>,
     /// Kept between requests, so that deciding allocates nothing.
     scratch: RefCell<Scratch>,
 }
+
+/// The places of subjects in `Rules::subjects`, so that a line of a request costs no more where
+/// there are many.
+#[derive(Debug, Default)]
+struct Places {
+    cookies: Map<u32>,
+    /// Of the cookies' names: it tells most others apart.
+    cookie_names: Sieve,
+    headers: Map<u32>,
+    params: Map<u32>,
+    uri: Option<u32>,
+    method: Option<u32>,
+    authority: Option<u32>,
+    /// The parameters that a query had already: room for them.
+    seen: RefCell<HashSet<u32, BuildHasherDefault<Fnv1a>>>,
+}
+
+type Map<T> = HashMap<Box<[u8]>, T, BuildHasherDefault<Fnv1a>>;
 
 #[derive(Debug)]
 struct Compiled {
@@ -98,7 +119,7 @@ struct Compared {
 struct Table {
     subject: Subject,
     /// A value, and its place in `hits`.
-    values: HashMap<Box<[u8]>, u32, BuildHasherDefault<Fnv1a>>,
+    values: Map<u32>,
     /// Conditions that hold for a value; values of one list share one.
     hits: Vec<Vec<u32>>,
 }
@@ -106,23 +127,33 @@ struct Table {
 /// A subject's values, each with a condition that it satisfies.
 type List = Vec<(Box<[u8]>, u32)>;
 
+/// Whether a condition holds, before negation; `None` where a value was too long to be looked at.
+/// Then the rule does not hold, negated or not.
+type Holds = Option<bool>;
+
 #[derive(Debug, Default)]
 struct Scratch {
+    /// A value was too long to be looked at.
+    too_long: bool,
     /// By condition: `None` = not known yet.
-    known: Vec<Option<bool>>,
+    known: Vec<Option<Holds>>,
     touched: Vec<u32>,
     called: Vec<u32>,
+    /// The values of the request that tests look at, by subject, once one was asked for.
+    values: Option<Vec<(u32, Range<usize>)>>,
+    /// Room for them.
+    spare: Vec<(u32, Range<usize>)>,
 }
 
 impl Scratch {
-    fn learn(&mut self, condition: u32, holds: bool) {
+    fn learn(&mut self, condition: u32, holds: Holds) {
         if let Some(known) = self.known.get_mut(condition as usize) {
             *known = Some(holds);
             self.touched.push(condition);
         }
     }
 
-    fn is_known(&self, condition: u32) -> Option<bool> {
+    fn is_known(&self, condition: u32) -> Option<Holds> {
         self.known.get(condition as usize).copied().flatten()
     }
 
@@ -133,6 +164,9 @@ impl Scratch {
             }
         }
         self.called.clear();
+        if let Some(values) = self.values.take() {
+            self.spare = values;
+        }
     }
 }
 
@@ -146,7 +180,7 @@ impl Rules {
         }
         for (table, list) in compiled.subjects.iter_mut().zip(lists) {
             if !list.is_empty() {
-                compiled.sieve.add(table.subject.header());
+                compiled.listed.add(table.subject.header());
             }
             table.fill(list);
         }
@@ -173,7 +207,12 @@ impl Rules {
                     }
                     None
                 }
-                test => Some(test),
+                test => {
+                    if let Some(table) = self.subjects.get(subject as usize) {
+                        self.tested.add(table.subject.header());
+                    }
+                    Some(test)
+                }
             };
             self.conditions.push(Compared { subject, test, calls });
             conditions.push((condition, negated));
@@ -185,12 +224,23 @@ impl Rules {
     }
 
     fn subject(&mut self, subject: Subject, lists: &mut Vec<List>) -> u32 {
-        let known = self.subjects.iter().position(|table| table.subject == subject);
-        known.unwrap_or_else(|| {
+        let next = self.subjects.len() as u32;
+        let place = match &subject {
+            Subject::Cookie(name) => *self.places.cookies.entry(name.clone()).or_insert(next),
+            Subject::Header(name) => *self.places.headers.entry(name.clone()).or_insert(next),
+            Subject::QueryParam(name) => *self.places.params.entry(name.clone()).or_insert(next),
+            Subject::Uri => *self.places.uri.get_or_insert(next),
+            Subject::Method => *self.places.method.get_or_insert(next),
+            Subject::Authority => *self.places.authority.get_or_insert(next),
+        };
+        if place == next {
+            if let Subject::Cookie(name) = &subject {
+                self.places.cookie_names.add(name);
+            }
             self.subjects.push(Table { subject, values: HashMap::default(), hits: Vec::new() });
             lists.push(Vec::new());
-            self.subjects.len() - 1
-        }) as u32
+        }
+        place
     }
 
     /// What the rules look at.
@@ -217,7 +267,7 @@ impl Rules {
         }
         let mut scratch = self.scratch.borrow_mut();
         for (name, line) in headers.iter() {
-            if self.sieve.fit(name) {
+            if self.listed.fit(name) {
                 self.look_up_line(name, line, &mut scratch);
             }
         }
@@ -255,30 +305,25 @@ impl Rules {
 
     /// Looks up the values of one line of the request, in the tables of all subjects that it has.
     fn look_up_line(&self, name: &[u8], line: &[u8], scratch: &mut Scratch) {
-        if name == b"cookie" {
-            for (cookie, value) in cookie::pairs(line) {
-                for table in &self.subjects {
-                    if matches!(&table.subject, Subject::Cookie(name) if cookie == &**name) {
-                        self.look_up(table, value, scratch);
-                    }
-                }
+        self.places.visit(name, line, |subject, value| {
+            if let Some(table) = self.subjects.get(subject as usize) {
+                self.look_up(table, value, scratch);
             }
+        });
+    }
+
+    /// Finds the values that tests look at, in one look over the request.
+    #[cold]
+    fn gather(&self, headers: &HeaderMap, scratch: &mut Scratch) {
+        let mut values = std::mem::take(&mut scratch.spare);
+        values.clear();
+        for (name, line) in headers.iter().filter(|(name, _)| self.tested.fit(name)) {
+            self.places.visit(name, line, |subject, value| {
+                values.extend(headers.place_of(value).map(|place| (subject, place)));
+            });
         }
-        for table in &self.subjects {
-            match &table.subject {
-                Subject::Cookie(_) => {}
-                subject if subject.header() != name => {}
-                Subject::Header(_) | Subject::Method | Subject::Authority => {
-                    self.look_up(table, line, scratch);
-                }
-                Subject::Uri => self.look_up(table, target::split(line).0, scratch),
-                Subject::QueryParam(name) => {
-                    if let Some(value) = target::parameter(target::split(line).1, name) {
-                        self.look_up(table, value, scratch);
-                    }
-                }
-            }
-        }
+        values.sort_by_key(|(subject, _)| *subject);
+        scratch.values = Some(values);
     }
 
     fn look_up(&self, table: &Table, value: &[u8], scratch: &mut Scratch) {
@@ -287,7 +332,7 @@ impl Rules {
         };
         for condition in table.hits.get(*place as usize).into_iter().flatten() {
             if scratch.is_known(*condition).is_none() {
-                scratch.learn(*condition, true);
+                scratch.learn(*condition, Some(true));
                 if let Some(condition) = self.conditions.get(*condition as usize) {
                     scratch.called.extend(&condition.calls);
                 }
@@ -305,7 +350,7 @@ impl Rules {
         scratch: &mut Scratch,
     ) -> bool {
         rule.conditions.iter().all(|(condition, negated)| {
-            let holds = self.holds(*condition, headers, scratch) != *negated;
+            let holds = self.holds(*condition, headers, scratch).is_some_and(|h| h != *negated);
             if facts.is_explaining() {
                 self.explain(
                     facts,
@@ -321,21 +366,41 @@ impl Rules {
     }
 
     /// Whether some value of the condition's subject passes its test.
-    fn holds(&self, condition: u32, headers: &HeaderMap, scratch: &mut Scratch) -> bool {
+    fn holds(&self, condition: u32, headers: &HeaderMap, scratch: &mut Scratch) -> Holds {
         if let Some(known) = scratch.is_known(condition) {
             return known;
         }
-        let holds = self.conditions.get(condition as usize).is_some_and(|compared| {
-            match (&compared.test, self.subjects.get(compared.subject as usize)) {
-                (Some(test), Some(table)) => {
-                    table.subject.any_value(headers, |value| test.passes(value))
+        let compared = self.conditions.get(condition as usize);
+        let holds = match compared.and_then(|compared| Some((compared, compared.test.as_ref()?))) {
+            // A value of a table that was not hit.
+            None => Some(false),
+            Some((compared, test)) => {
+                if scratch.values.is_none() {
+                    self.gather(headers, scratch);
                 }
-                // A value of a table that was not hit.
-                _ => false,
+                let values = scratch.values.as_deref().unwrap_or_default();
+                let first = values.partition_point(|(subject, _)| *subject < compared.subject);
+                let own = values.iter().skip(first);
+                let own = own.take_while(|(subject, _)| *subject == compared.subject);
+                let mut own = own.filter_map(|(_, place)| headers.at(place.clone()));
+                let mut holds = Some(false);
+                while holds != Some(true)
+                    && let Some(value) = own.next()
+                {
+                    let passes = test.passes(value);
+                    holds = if passes == Some(false) { holds } else { passes };
+                }
+                scratch.too_long |= holds.is_none();
+                holds
             }
-        });
+        };
         scratch.learn(condition, holds);
         holds
+    }
+
+    /// Whether, since this was last asked, some value was too long for an expression to look at.
+    pub fn was_too_long(&self) -> bool {
+        std::mem::take(&mut self.scratch.borrow_mut().too_long)
     }
 
     /// Tells a listener what a condition saw.
@@ -373,6 +438,45 @@ impl Rules {
             seen,
             holds,
         }));
+    }
+}
+
+impl Places {
+    /// Hands every value in a line of a request to `each`, with the place of its subject.
+    #[inline]
+    fn visit(&self, name: &[u8], line: &[u8], mut each: impl FnMut(u32, &[u8])) {
+        let mut give = |subject: Option<&u32>, value: &[u8]| {
+            if let Some(subject) = subject {
+                each(*subject, value);
+            }
+        };
+        if !self.headers.is_empty() {
+            give(self.headers.get(name), line);
+        }
+        match name {
+            b"cookie" if !self.cookies.is_empty() => {
+                let named = cookie::pairs(line).filter(|(name, _)| self.cookie_names.fit(name));
+                for (cookie, value) in named {
+                    give(self.cookies.get(cookie), value);
+                }
+            }
+            b":path" => {
+                let (path, query) = target::split(line);
+                give(self.uri.as_ref(), path);
+                if !self.params.is_empty() {
+                    let mut seen = self.seen.borrow_mut();
+                    seen.clear();
+                    for (param, value) in target::pairs(query) {
+                        // The first value counts.
+                        let subject = self.params.get(param).filter(|place| seen.insert(**place));
+                        give(subject, value);
+                    }
+                }
+            }
+            b":method" => give(self.method.as_ref(), line),
+            b":authority" => give(self.authority.as_ref(), line),
+            _ => {}
+        }
     }
 }
 
@@ -447,12 +551,12 @@ impl fmt::Display for Subject {
 }
 
 impl Test {
-    fn passes(&self, value: &[u8]) -> bool {
+    fn passes(&self, value: &[u8]) -> Holds {
         match self {
-            Self::OneOf(values) => values.iter().any(|v| **v == *value),
-            Self::Prefix(prefix) => value.starts_with(prefix),
+            Self::OneOf(values) => Some(values.iter().any(|v| **v == *value)),
+            Self::Prefix(prefix) => Some(value.starts_with(prefix)),
             Self::Regex(pattern) => pattern.is_match(value),
-            Self::Present => true,
+            Self::Present => Some(true),
         }
     }
 }
