@@ -1,8 +1,12 @@
 //! `schema`: a JSON Schema of the configuration, made of the types that the filter reads it into.
 
+mod cel;
+mod policy;
+mod rules;
+
 use crate::failure::Failure;
 use crate::output::{say, to_json};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use release_track::config::schema;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -13,18 +17,40 @@ Examples:
     release-track schema > release-track.schema.json
   and as the first line of the manifest:
     # yaml-language-server: $schema=release-track.schema.json
+  The API server refuses what the filter would refuse (Kubernetes 1.30 and later):
+    release-track schema --format admission-policy | kubectl apply -f -
 
-It describes WasmPlugin and TrafficExtension with the filter's pluginConfig, and the configuration
-by itself. What a schema cannot say, such as colliding names, release-track check does.";
+The JSON Schema describes WasmPlugin and TrafficExtension with the filter's pluginConfig, and the
+configuration by itself. What neither can say, such as colliding codes, release-track check does.";
 
-/// Print a JSON Schema of the configuration, for editors
+/// Print the configuration's form: a JSON Schema for editors, or a policy for the API server
 #[derive(Args)]
 #[command(after_long_help = EXAMPLES)]
-pub(crate) struct Schema {}
+pub(crate) struct Schema {
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Format {
+    /// A JSON Schema, for editors
+    #[default]
+    JsonSchema,
+    /// A ValidatingAdmissionPolicy and its binding, for the API server
+    AdmissionPolicy,
+}
 
 impl Schema {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
-        say!("{}", to_json(&document()));
+        let document = document();
+        match self.format {
+            Format::JsonSchema => say!("{}", to_json(&document)),
+            Format::AdmissionPolicy => {
+                let policy = policy::policy(&document, &document["definitions"]["configuration"]);
+                say!("{}", policy.trim_end());
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,0 +1,260 @@
+//! What the filter asks of a configuration and its JSON Schema does not say.
+//!
+//! A rule sees only what is right otherwise, as `self`: it needs to guard nothing.
+
+use super::cel::{list, literal, step};
+use release_track::carrier::trace_id::Source;
+use release_track::track::RESERVED;
+
+/// A rule for one place of the configuration.
+pub(super) struct Rule {
+    /// `tracks[].name`: fields by name, `[]` for items, `.*` for values of maps; the empty string
+    /// for the whole. `**` at the beginning is any place that ends so.
+    pub(super) at: &'static str,
+    pub(super) says: Says,
+    /// What is wrong, or what is allowed.
+    pub(super) allowed: String,
+}
+
+/// Expressions of CEL.
+pub(super) enum Says {
+    /// Wrong unless this holds.
+    Unless(String),
+    /// The places that are wrong, relative to the rule's; not for scalars.
+    Where(String),
+}
+
+/// More tracks than this are not compared with each other: it takes the square of them.
+const COMPARED: usize = 200;
+
+/// RFC 9110 section 5.6.2: a token.
+const TOKEN: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
+
+/// Names that may not be written, as in the filter: they frame, route or trace a message.
+const HEADERS_NOT_OURS: [&str; 24] = [
+    "authorization",
+    "b3",
+    "baggage",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "uber-trace-id",
+    "upgrade",
+    "via",
+    "x-cloud-trace-context",
+    "x-request-id",
+];
+const PREFIXES_NOT_OURS: &str = "^(x-envoy-|x-forwarded-|x-b3-|x-datadog-|x-amzn-|sec-)";
+
+pub(super) fn rules() -> Vec<Rule> {
+    let sources = Source::ALL.map(Source::header);
+    let nonempty = |at| unless(at, "self != ''", "an empty string is not allowed here");
+    let matches = |at, pattern: &str, allowed: &str| {
+        unless(at, format!("self.matches({})", literal(pattern)), allowed)
+    };
+    let mut rules = vec![
+        // Tracks.
+        unless("tracks", "self.size() > 0", "at least one track is required"),
+        unless(
+            "tracks[].name",
+            format!("!(self in {})", list(&RESERVED)),
+            format!("this name is reserved, as are {}", RESERVED.join(", ")),
+        ),
+        Rule {
+            at: "tracks",
+            says: Says::Where(format!(
+                "self.size() > {COMPARED} ? [] : [self.map(track, track.name)].map(names,
+  names.filter(name, names.indexOf(name) != names.lastIndexOf(name))
+    .map(name, '[' + string(names.lastIndexOf(name)) + '].name'))[0]"
+            )),
+            allowed: "another track has this name already".to_owned(),
+        },
+        // Rules.
+        unless(
+            "tracks[].match[]",
+            "['uri', 'method', 'authority'].exists(field, field in self) ||
+['cookies', 'withoutCookies', 'headers', 'withoutHeaders', 'queryParams']
+  .exists(field, field in self && self[field].size() > 0)",
+            "an empty rule would match every request; remove it, or say what must hold",
+        ),
+        nonempty("**.prefix"),
+        nonempty("**.regex"),
+        matches("**.regex", r"^[\x00-\x7F]*$", r"bytes above ASCII are written as \xNN"),
+        // RE2 has them, the filter's expressions do not.
+        matches(
+            "**.regex",
+            r"^([^\\]|\\[^0-9pPQEC])*$",
+            r"expected a regular expression without \p, \Q, \C and octal numbers",
+        ),
+        // Workloads, edge, labels.
+        keys(
+            "tracks[].workloads",
+            r"key.matches('^([^/]+/)?[^/]+$')",
+            "an app is named as app or namespace/app",
+        ),
+        matches("tracks[].workloads[]", "^([^/]+/)?[^/]+$", "an app is named as app or namespace/app"),
+        nonempty("tracks[].workloads.*"),
+        matches("edge[].inbound[]", "^([^/]+/)?[^/]+$", "an app is named as app or namespace/app"),
+        nonempty("labels.app"),
+        nonempty("labels.version"),
+        matches("labels.app", "^[^\\x00]*$", "a label's name has no NUL"),
+        matches("labels.version", "^[^\\x00]*$", "a label's name has no NUL"),
+        // The header.
+        unless(
+            "header",
+            format!(
+                "!(self.lowerAscii() in {}) && !self.lowerAscii().matches({})",
+                list(&HEADERS_NOT_OURS),
+                literal(PREFIXES_NOT_OURS)
+            ),
+            "this header has a meaning of its own and may not be written; use one such as x-release-track",
+        ),
+        // Propagation.
+        unless(
+            "propagation.correlate[]",
+            format!("self.lowerAscii() in {}", list(&sources)),
+            format!("one of these is allowed here: {}", sources.join(", ")),
+        ),
+        duration("propagation.ttl"),
+        unless("propagation.keys", "self.size() > 0", "at least one key is required"),
+        // Shares and identity.
+        unless(
+            "tracks[].share",
+            "has(self.percent) != has(self.ramp)",
+            "either percent or ramp is expected here",
+        ),
+        percentage("tracks[].share.percent"),
+        percentage("tracks[].share.ramp.from"),
+        percentage("tracks[].share.ramp.to"),
+        unless("tracks[].share.ramp.start", DATE, "there is no such date or time"),
+        duration("tracks[].share.ramp.over"),
+        Rule {
+            at: "tracks",
+            says: Says::Where(format!(
+                "self.map(track, {LARGEST}).sum() <= 10000 ? [] :
+  self.size() > {COMPARED} ? [''] :
+  self.filter(last, self.filter(track, self.indexOf(track) <= self.indexOf(last))
+      .map(track, {LARGEST}).sum() > 10000)
+    .map(track, '[' + string(self.indexOf(track)) + '].share')"
+            )),
+            allowed: "the shares of all tracks together exceed 100 percent".to_owned(),
+        },
+        unless(
+            "identity",
+            "['cookie', 'header', 'queryParam'].filter(field, field in self).size() <= 1",
+            "only one of cookie, header and queryParam is allowed here",
+        ),
+        matches("identity.cookie", TOKEN, COOKIE),
+        matches("identity.header", TOKEN, HEADER),
+        nonempty("identity.queryParam"),
+        // Preview.
+        unless(
+            "preview",
+            "has(self.keys) != has(self.keysFrom)",
+            "either keys or keysFrom is required here",
+        ),
+        unless("preview.keys", "self.size() > 0", "at least one key is required"),
+        nonempty("preview.keysFrom"),
+        matches(
+            "preview.parameter",
+            "^[A-Za-z0-9._~-]+$",
+            "a parameter's name is made of letters, digits and - . _ ~",
+        ),
+        matches("preview.cookie", TOKEN, COOKIE),
+        Rule {
+            at: "",
+            says: Says::Where(
+                "!has(self.preview) || has(self.identity) && (has(self.identity.header) || has(self.identity.queryParam)) ||
+(has(self.preview.cookie) ? self.preview.cookie : 'release-track') !=
+(has(self.identity) && has(self.identity.cookie) ? self.identity.cookie : 'release-track-id')
+? [] : ['.preview.cookie']"
+                    .to_owned(),
+            ),
+            allowed: "this is identity.cookie too; each needs a cookie of its own".to_owned(),
+        },
+        // Isolation and egress.
+        Rule {
+            at: "",
+            says: Says::Where(
+                "!has(self.isolation) || self.isolation != 'enforce' ||
+self.tracks.exists(track, has(track.workloads) && track.workloads.size() > 0)
+? [] : ['.isolation']"
+                    .to_owned(),
+            ),
+            allowed: "enforce needs to know which pods belong to a track: add workloads to the tracks"
+                .to_owned(),
+        },
+        nonempty("egress.meshDomains[]"),
+        unless(
+            "egress.meshDomains[]",
+            r"!self.matches('^([*][.])*[.]*$')",
+            "a domain such as svc.cluster.local is expected here",
+        ),
+    ];
+    for at in ["tracks[].match[].cookies", "tracks[].match[].withoutCookies"] {
+        let says = "a cookie's name has no ; and no = and no white space around it";
+        rules.push(keys(at, r"key.matches('^[^;=\\s]([^;=]*[^;=\\s])?$')", says));
+    }
+    for at in ["tracks[].match[].headers", "tracks[].match[].withoutHeaders"] {
+        let says = "expected a header's name; for :path, :method and :authority there are uri, method and authority";
+        rules.push(keys(at, &format!("key.matches({})", literal(TOKEN)), says));
+    }
+    rules
+}
+
+const COOKIE: &str = "a cookie's name is a token of letters, digits and -_. or the like";
+const HEADER: &str = "expected a header's name";
+
+/// The largest share that a track ever has, in hundredths of a percent.
+const LARGEST: &str = "!has(track.share) ? 0 : int(0.5 + 100.0 * double(\
+has(track.share.percent) ? track.share.percent : \
+track.share.ramp.from > track.share.ramp.to ? track.share.ramp.from : track.share.ramp.to))";
+
+/// The schema's pattern has seen its form. RFC 3339 section 5.7: days of months, leap years.
+const DATE: &str = r"
+self.matches('^....-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]).([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)') &&
+self.matches('^(19[7-9]|[2-9][0-9])') &&
+self.matches('([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$') &&
+!self.matches('^....-(02-3|(04|06|09|11)-31)') &&
+(!self.matches('^....-02-29') ||
+  [int(self.substring(0, 4))].all(year, year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)))";
+
+fn unless(at: &'static str, holds: impl Into<String>, allowed: impl Into<String>) -> Rule {
+    Rule { at, says: Says::Unless(holds.into()), allowed: allowed.into() }
+}
+
+/// For the names in a map; what is no map is left alone.
+fn keys(at: &'static str, holds: &str, allowed: &str) -> Rule {
+    let places = format!(
+        "type(self) != map ? [] : self.filter(key, !({holds})).map(key, {})",
+        step("key")
+    );
+    Rule { at, says: Says::Where(places), allowed: allowed.to_owned() }
+}
+
+/// The schema's pattern has seen its form; ten years are the most.
+fn duration(at: &'static str) -> Rule {
+    let holds = "self.matches('^0*[1-9][0-9]{0,11}[a-z]') && int(self.find('[0-9]+')) <=
+{'ms': 315360000000, 's': 315360000, 'm': 5256000, 'h': 87600, 'd': 3650}[self.find('[a-z]+')]";
+    unless(at, holds, "expected a duration such as 60s: a number and ms, s, m, h or d, at most 3650d")
+}
+
+/// A decimal fraction is not exact in binary.
+fn percentage(at: &'static str) -> Rule {
+    let holds = "[100.0 * double(self)].all(hundredths,
+  [hundredths - double(int(hundredths + 0.5))].all(rest, rest < 0.000001 && rest > -0.000001))";
+    unless(at, holds, "expected a number from 0 to 100, in steps of 0.01")
+}
