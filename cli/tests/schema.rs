@@ -6,30 +6,41 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-fn printed() -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_release-track")).arg("schema").output().unwrap();
+fn printed(format: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_release-track"));
+    let output = command.args(["schema", "--format", format]).output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn validator() -> Validator {
-    jsonschema::draft7::new(&serde_json::from_str(&printed()).unwrap()).unwrap()
+    jsonschema::draft7::new(&serde_json::from_str(&printed("json-schema")).unwrap()).unwrap()
 }
 
 #[test]
 fn the_documentation_has_a_copy() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema.json");
+    is_copied("json-schema", "docs/schema.json");
+}
+
+#[test]
+fn the_installation_has_the_admission_policy() {
+    is_copied("admission-policy", "wasmplugin/admission-policy.yaml");
+}
+
+fn is_copied(format: &str, file: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let printed = printed(format);
     if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(path, printed()).unwrap();
+        fs::write(path, printed).unwrap();
     } else {
         let copy = fs::read_to_string(path).unwrap();
-        assert!(copy == printed(), "it is behind: UPDATE_DOCS=1 cargo test --test schema");
+        assert!(copy == printed, "{file} is behind: UPDATE_DOCS=1 cargo test --test schema");
     }
 }
 
 #[test]
 fn it_is_a_schema() {
-    let schema = serde_json::from_str(&printed()).unwrap();
+    let schema = serde_json::from_str(&printed("json-schema")).unwrap();
     assert!(jsonschema::meta::is_valid(&schema));
 }
 

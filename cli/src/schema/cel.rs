@@ -79,7 +79,8 @@ impl Compiler<'_> {
 
     fn value(&self, place: &Place, schema: &Value) -> String {
         let alternatives = self.alternatives(schema);
-        let types = alternatives.iter().map(|(of, _)| of.expected()).collect::<Vec<_>>().join(" or ");
+        let types =
+            alternatives.iter().map(|(of, _)| of.expected()).collect::<Vec<_>>().join(" or ");
         if alternatives.iter().all(|(of, _)| of.is_scalar()) {
             return chain(&self.scalar(place, schema));
         }
@@ -90,7 +91,8 @@ impl Compiler<'_> {
                 Type::Array => self.array(place, schema),
                 _ => chain(&self.conditions(place, *of, schema)),
             };
-            format!("{} ?\n{} :\n{otherwise}", of.test(&place.value), indented(&wrong))
+            // Only the last branch may be a choice itself.
+            format!("{} ? (\n{}\n) :\n{otherwise}", of.test(&place.value), indented(&wrong))
         });
         let rules = join(self.rules_at(place).map(|rule| rule_of_place(rule, place)));
         if rules == NOTHING {
@@ -159,15 +161,16 @@ impl Compiler<'_> {
     ) -> [Option<String>; 2] {
         let known = names(schema);
         let key = format!("key{depth}");
-        let unknown = (schema.get("additionalProperties") == Some(&Value::Bool(false))).then(|| {
-            let says = format!(": unknown field; allowed: {}", known.join(", "));
-            format!(
-                "{value}.filter({key}, !({key} in {}))\n  .map({key}, {} + {})",
-                list(&known),
-                step(&key),
-                literal(&says)
-            )
-        });
+        let unknown =
+            (schema.get("additionalProperties") == Some(&Value::Bool(false))).then(|| {
+                let says = format!(": unknown field; allowed: {}", known.join(", "));
+                format!(
+                    "{value}.filter({key}, !({key} in {}))\n  .map({key}, {} + {})",
+                    list(&known),
+                    step(&key),
+                    literal(&says)
+                )
+            });
         let required: Vec<_> = texts(schema.get("required"));
         let missing = (!required.is_empty()).then(|| {
             format!(
@@ -184,24 +187,26 @@ impl Compiler<'_> {
     fn map(&self, place: &Place, schema: &Schema, values: &Value) -> String {
         let Place { at, value, depth } = place;
         let key = format!("key{depth}");
-        let inner = Place {
-            at: format!("{at}.*"),
-            value: format!("{value}[{key}]"),
-            depth: depth + 1,
-        };
-        let keys = schema.get("propertyNames").map(|names| {
+        let inner =
+            Place { at: format!("{at}.*"), value: format!("{value}[{key}]"), depth: depth + 1 };
+        // A map has no order, so a place in it is one in a list of its names.
+        let list = format!("keys{depth}");
+        let names = schema.get("propertyNames").map(|names| {
             let name = Place { at: String::new(), value: key.clone(), depth: depth + 1 };
-            self.each_scalar(value, &key, &step(&key), &self.scalar(&name, names))
+            format!("({})", self.each_scalar(&list, &key, &step(&key), &self.scalar(&name, names)))
         });
-        join(keys.into_iter().chain(self.each(&inner, value, &key, &step(&key), values)))
+        let values = self.each(&inner, &list, &key, &step(&key), values);
+        let wrong = join(names.into_iter().chain(values));
+        format!("[{value}.map({key}, {key})].map({list},\n{}\n)[0]", indented(&wrong))
     }
 
     fn array(&self, place: &Place, schema: &Schema) -> String {
         let Place { at, value, depth } = place;
         let item = format!("item{depth}");
-        let step = format!("'[' + string({value}.indexOf({item})) + ']'");
+        let step = index(value, &item);
         let inner = Place { at: format!("{at}[]"), value: item.clone(), depth: depth + 1 };
-        let items = schema.get("items").and_then(|items| self.each(&inner, value, &item, &step, items));
+        let items =
+            schema.get("items").and_then(|items| self.each(&inner, value, &item, &step, items));
         let least = schema.get("minItems").map(|least| {
             let says = format!(": at least {least} is required");
             format!("({value}.size() < {least} ? [{}] : {NOTHING})", literal(&says))
@@ -223,12 +228,13 @@ impl Compiler<'_> {
         schema: &Value,
     ) -> Option<String> {
         if self.alternatives(schema).iter().all(|(of, _)| of.is_scalar()) {
-            return Some(self.each_scalar(all, variable, step, &self.scalar(inner, schema)));
+            let wrong = self.each_scalar(all, variable, step, &self.scalar(inner, schema));
+            return Some(format!("({wrong})"));
         }
         Some(first_of(all, variable, &prefixed(&self.value(inner, schema), step)))
     }
 
-    /// No list is made for what is right: there may be ten thousands.
+    /// The first of the items that a condition does not hold for; see [`first_without`].
     fn each_scalar(
         &self,
         all: &str,
@@ -236,15 +242,13 @@ impl Compiler<'_> {
         step: &str,
         conditions: &[Condition],
     ) -> String {
-        let right: Vec<_> = conditions.iter().map(|c| c.holds.as_str()).collect();
-        let Some((last, first)) = conditions.split_last() else { return NOTHING.to_owned() };
-        let says = first.iter().rev().fold(literal(&last.says), |otherwise, condition| {
-            format!("!({}) ? {} : {otherwise}", condition.holds, literal(&condition.says))
-        });
-        format!(
-            "{all}.filter({variable}, !({}))\n  .map({variable}, {step} + ({says}))",
-            right.join(" && "),
-        )
+        conditions.iter().rev().fold(NOTHING.to_owned(), |otherwise, Condition { holds, says }| {
+            let places = first_without(all, variable, step, holds);
+            format!(
+                "false in {all}.map({variable}, {holds}) ? {places}\n  .map(place, place + {}) :\n{otherwise}",
+                literal(says)
+            )
+        })
     }
 
     /// The conditions of a value that is no list and no object, its type first.
@@ -256,7 +260,11 @@ impl Compiler<'_> {
         let quote = alternatives.iter().any(|(of, _)| *of == Type::String);
         let mut conditions = vec![Condition {
             holds: tests.join(" || "),
-            says: format!(": expected {}{}", types.join(" or "), if quote { "; quote it" } else { "" }),
+            says: format!(
+                ": expected {}{}",
+                types.join(" or "),
+                if quote { "; quote it" } else { "" }
+            ),
         }];
         for (of, schema) in &alternatives {
             let only = |condition: Condition| match alternatives.len() {
@@ -270,7 +278,7 @@ impl Compiler<'_> {
         }
         conditions.extend(self.rules_at(place).map(|rule| match &rule.says {
             Says::Unless(holds) => Condition {
-                holds: format!("({})", holds.replace("self", value)),
+                holds: holds.replace("self", value),
                 says: format!(": {}", rule.allowed),
             },
             Says::Where(_) => panic!("{}: a scalar has no places", place.at),
@@ -306,7 +314,10 @@ impl Compiler<'_> {
         match schema.get("enum").or(schema.get("const")) {
             Some(Value::Array(values)) => {
                 let values: Vec<_> = values.iter().filter_map(Value::as_str).collect();
-                add(format!("{value} in {}", list(&values)), format!("{} is allowed here", values.join(" or ")));
+                add(
+                    format!("{value} in {}", list(&values)),
+                    format!("{} is allowed here", values.join(" or ")),
+                );
             }
             Some(Value::String(only)) => {
                 add(format!("{value} == {}", literal(only)), format!("{only} is allowed here"));
@@ -372,9 +383,24 @@ impl Compiler<'_> {
                     let schemas = value.as_array().into_iter().flatten();
                     schemas.for_each(|schema| flat.extend(self.flat(schema)));
                 }
-                "type" | "properties" | "required" | "additionalProperties" | "maxProperties"
-                | "propertyNames" | "items" | "minItems" | "maxItems" | "pattern" | "minLength"
-                | "maxLength" | "minimum" | "maximum" | "enum" | "const" | "anyOf" | "oneOf" => {
+                "type"
+                | "properties"
+                | "required"
+                | "additionalProperties"
+                | "maxProperties"
+                | "propertyNames"
+                | "items"
+                | "minItems"
+                | "maxItems"
+                | "pattern"
+                | "minLength"
+                | "maxLength"
+                | "minimum"
+                | "maximum"
+                | "enum"
+                | "const"
+                | "anyOf"
+                | "oneOf" => {
                     flat.insert(keyword.clone(), value.clone());
                 }
                 told if TOLD.contains(&told) => {
@@ -516,6 +542,21 @@ fn unite(one: &mut Schema, other: &Schema) {
     let both = [values(one), values(other)].concat();
     one.remove("const");
     one.insert("enum".to_owned(), both.into());
+}
+
+/// The place of the first item that a condition does not hold for, in a list; there must be one.
+///
+/// The API server's evaluator (`CostTracker` of cel-go) looks through all that a loop has left behind
+/// whenever something in it is not evaluated or not where it is looked for first: by `?:`, `&&`,
+/// `||`, and so by `filter`, `all` and `exists`. Such loops take the square of their length; `map`
+/// does not.
+pub(super) fn first_without(list: &str, variable: &str, step: &str, holds: &str) -> String {
+    format!("[{list}[{list}.map({variable}, {holds}).indexOf(false)]].map({variable}, {step})")
+}
+
+/// The step of a path to an item of a list; of equal items to the first.
+pub(super) fn index(list: &str, item: &str) -> String {
+    format!("'[' + string({list}.indexOf({item})) + ']'")
 }
 
 /// A list with what is wrong where the first condition fails.

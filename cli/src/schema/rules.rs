@@ -2,7 +2,7 @@
 //!
 //! A rule sees only what is right otherwise, as `self`: it needs to guard nothing.
 
-use super::cel::{list, literal, step};
+use super::cel::{first_without, list, literal, step};
 use release_track::carrier::trace_id::Source;
 use release_track::track::RESERVED;
 
@@ -238,9 +238,10 @@ fn unless(at: &'static str, holds: impl Into<String>, allowed: impl Into<String>
 
 /// For the names in a map; what is no map is left alone.
 fn keys(at: &'static str, holds: &str, allowed: &str) -> Rule {
+    let first = first_without("keys", "key", &step("key"), holds);
     let places = format!(
-        "type(self) != map ? [] : self.filter(key, !({holds})).map(key, {})",
-        step("key")
+        "type(self) != map ? [] :
+  [self.map(key, key)].map(keys, false in keys.map(key, {holds}) ? {first} : [])[0]"
     );
     Rule { at, says: Says::Where(places), allowed: allowed.to_owned() }
 }
@@ -249,7 +250,11 @@ fn keys(at: &'static str, holds: &str, allowed: &str) -> Rule {
 fn duration(at: &'static str) -> Rule {
     let holds = "self.matches('^0*[1-9][0-9]{0,11}[a-z]') && int(self.find('[0-9]+')) <=
 {'ms': 315360000000, 's': 315360000, 'm': 5256000, 'h': 87600, 'd': 3650}[self.find('[a-z]+')]";
-    unless(at, holds, "expected a duration such as 60s: a number and ms, s, m, h or d, at most 3650d")
+    unless(
+        at,
+        holds,
+        "expected a duration such as 60s: a number and ms, s, m, h or d, at most 3650d",
+    )
 }
 
 /// A decimal fraction is not exact in binary.
