@@ -131,6 +131,7 @@ istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make i
 	@python3 tests/istio parts
 	@$(MAKE) --no-print-directory build $(ENVOY_READY)
 	@cargo build --quiet --package demo --package release-track-cli
+	@cargo build --quiet --package cases --package scenarios --examples
 	@exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi
 

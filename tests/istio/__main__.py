@@ -42,13 +42,17 @@ def main():
 
 def run(folder):
     """The number of checks that failed: the first one that does ends it."""
-    from checks import changes, egress, failures, manifests, metrics, story
+    from checks import admission, changes, egress, failures, manifests, metrics, story
     from tier import Tier
 
     checks = [
         manifests.reproducible,
         manifests.image_checked,
         manifests.analyzed,
+        admission.cases,
+        admission.scenarios,
+        admission.sizes,
+        admission.others,
         failures.bad_first_configuration,
         failures.missing_image,
         story.wasm_plugin,

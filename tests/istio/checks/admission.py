@@ -71,32 +71,32 @@ def sizes(tier, installation):
 
 
 def others(tier, installation):
-    """Other people's plugins pass, and so does a bad one of ours that does not change; a known label counts"""
-    bad, bad_extension = (kind({"tracks": []}, name="others") for kind in (_wasm_plugin, _traffic_extension))
-    lua = {**bad_extension, "spec": {"lua": {"inlineCode": "function envoy_on_request(handle) end"}}}
-    theirs = [_with_url(kind, url) for kind in (bad, bad_extension) for url in _THEIRS]
-    ours = [_with_url(kind, url) for kind in (bad, bad_extension) for url in _OURS]
+    """Other people's plugins pass, and what a bad one of ours has beside its spec; a label makes a plugin ours"""
+    plugins = _wasm_plugin({"tracks": []}), _traffic_extension({"tracks": []})
+    theirs = [_with_url(plugin, url) for plugin in plugins for url in _THEIRS]
+    ours = [_with_url(plugin, url) for plugin in plugins for url in _OURS]
     labels = {"app.kubernetes.io/name": "release-track"}
-    labelled = [{**kind, "metadata": {**kind["metadata"], "labels": labels}} for kind in theirs]
-    path = _path(bad)
-    tier.mesh.cluster.create(path, bad)
+    ours += [{**plugin, "metadata": {**plugin["metadata"], "labels": labels}} for plugin in theirs]
+    lua = {**plugins[1], "spec": {"lua": {"inlineCode": "function envoy_on_request(handle) end"}}}
+    before = _wasm_plugin({"tracks": []}, name="before")
+    path = f"{_path(before)}/before"
+    tier.mesh.cluster.create(_path(before), before)
     try:
         with _in_force(tier, installation):
             _accepted(tier, [*theirs, lua])
-            for given, message in zip([*ours, *labelled], _answers(tier, [*ours, *labelled]), strict=True):
+            for plugin, message in zip(ours, _answers(tier, ours), strict=True):
                 if "denied request: tracks: " not in message:
-                    raise Stopped(f"expected a refusal of {given}, got {message or 'none'}")
-            named = f"{path}/{bad['metadata']['name']}"
-            tier.mesh.cluster.merge(named, {"metadata": {"annotations": {"touched": "1"}}})
+                    raise Stopped(f"expected a refusal of {plugin}, got {message or 'none'}")
+            tier.mesh.cluster.merge(path, {"metadata": {"annotations": {"touched": "1"}}})
             try:
-                tier.mesh.cluster.merge(named, {"spec": {"priority": 7}})
+                tier.mesh.cluster.merge(path, {"spec": {"priority": 7}})
             except Refused as refused:
                 if "denied request: tracks: " not in str(refused):
                     raise
             else:
                 raise Stopped("a bad plugin was changed, and stayed bad")
     finally:
-        tier.mesh.cluster.delete(f"{path}/{bad['metadata']['name']}")
+        tier.mesh.cluster.delete(path)
 
 
 _BEFORE = ("denied request", "no such key")
