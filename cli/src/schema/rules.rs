@@ -93,11 +93,13 @@ pub(super) fn rules() -> Vec<Rule> {
         nonempty("**.prefix"),
         nonempty("**.regex"),
         matches("**.regex", r"^[\x00-\x7F]*$", r"bytes above ASCII are written as \xNN"),
-        // RE2 has them, the filter's expressions do not.
-        matches(
+        unless(
             "**.regex",
-            r"^([^\\]|\\[^0-9pPQEC])*$",
-            r"expected a regular expression without \p, \Q, \C and octal numbers",
+            format!(
+                "self.matches('[(][?][a-z-]*x') || self.matches({})",
+                literal(&EXPRESSION.concat())
+            ),
+            r"expected a regular expression without \p, \Q, \C and octal numbers; { and [ in classes are written as \{ and \[",
         ),
         // Workloads, edge, labels.
         keys(
@@ -214,6 +216,17 @@ self.tracks.exists(track, has(track.workloads) && track.workloads.size() > 0)
     }
     rules
 }
+
+/// The parts of an expression, without what RE2 takes and the filter does not.
+const EXPRESSION: [&str; 7] = [
+    r"^((?s)[^\\\[{]",
+    r"|\\[^0-9pPQECxuUb]",
+    r"|\\[xuU]([^{]|[{][0-9A-Fa-f]+[}])",
+    r"|\\b([{][a-z-]+[}])?",
+    r"|[{][0-9]+(,[0-9]*)?[}]",
+    r"|\[\^?\]?([^\]\\\[]|-\[|\\[^0-9pPQEC]|\[:\^?[a-z]+:\])*\]",
+    r")*$",
+];
 
 const COOKIE: &str = "a cookie's name is a token of letters, digits and -_. or the like";
 const HEADER: &str = "expected a header's name";
