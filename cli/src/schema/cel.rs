@@ -532,8 +532,19 @@ fn texts(list: Option<&Value>) -> Vec<&str> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// Two forms of one type that only differ in the strings that they are.
+/// Two forms of one type: strings, or objects. A field of either is a field of both, so what may
+/// stand together is a rule's to say.
 fn unite(one: &mut Schema, other: &Schema) {
+    if let (Some(Value::Object(fields)), Some(Value::Object(more))) =
+        (one.get_mut("properties"), other.get("properties"))
+    {
+        fields.extend(more.clone());
+        let both = texts(other.get("required"));
+        let required = texts(one.get("required")).into_iter().filter(|name| both.contains(name));
+        let required: Vec<_> = required.map(Value::from).collect();
+        one.insert("required".to_owned(), required.into());
+        return;
+    }
     let values = |schema: &Schema| match (schema.get("enum"), schema.get("const")) {
         (Some(Value::Array(values)), None) => values.clone(),
         (None, Some(only)) => vec![only.clone()],

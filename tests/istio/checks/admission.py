@@ -10,9 +10,16 @@ from machine import Stopped, run, until
 from tier import PROJECT
 
 # Cases that no policy can refuse, and why: the filter's neutral mode is for them.
+_TOO_LARGE = "the policy does not look at what is so large"
 _UNSAID = {
-    ("configuration", "a regular expression that grows too large"): "how large it grows is the filter's own engine's to say",
+    ("configuration", "a regular expression that grows too large"): "only the filter's own engine knows how large",
+    ("configuration", "1,025 tracks"): _TOO_LARGE,
+    ("configuration", "65,537 rules in two tracks"): _TOO_LARGE,
+    ("configuration", "4,097 cookies, headers and parameters"): _TOO_LARGE,
 }
+
+# What the API server takes in a request, in bytes, without the rest of an object.
+_REQUEST = 3 * 1024 * 1024 - 10_000
 
 # Refused by the kinds' own schemas, before any policy is asked.
 _BY_SCHEMA = {("configuration", "a list")}
@@ -26,6 +33,8 @@ def cases(tier, installation):
         try:
             config = json.loads(example["config"] or "null", object_pairs_hook=_fields)
         except ValueError:
+            config = None
+        if config is None and example["config"] or len(example["config"]) > _REQUEST:
             text += 1  # no object can hold it
             continue
         objects.append(_wasm_plugin(config))
