@@ -9,9 +9,10 @@ fn main() -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for case in load(FOLDER).map_err(io::Error::other)? {
         let refused = match &case.act {
-            Act::Refused(refused) => Some(&refused.path),
-            Act::Requests(_) => None,
+            Act::Refused(refused) => Some(refused),
+            Act::Requests(_) => case.neutral.as_ref(),
         };
+        let refused = refused.map(|refused| &refused.path);
         let (file, name, config) = (&case.file, &case.name, &case.config);
         let line = json!({"file": file, "case": name, "config": config, "refused": refused});
         writeln!(out, "{line}")?;
