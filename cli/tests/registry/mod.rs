@@ -79,11 +79,11 @@ impl Store {
         for (tag, platforms) in [("0.1.0-list", &["arm64", "amd64"][..]), ("0.1.0-arm", &["arm64"])]
         {
             let children = platforms.iter().map(|platform| {
-                let platform = json!({"os": "linux", "architecture": platform});
-                json!({"mediaType": DOCKER, "digest": digest(&docker), "platform": platform})
+                let platform = json!({"architecture": platform, "os": "linux"});
+                json!({"digest": digest(&docker), "mediaType": DOCKER, "platform": platform})
             });
             let children: Vec<_> = children.collect();
-            let list = store.manifest(&json!({"mediaType": INDEX, "manifests": children}));
+            let list = store.manifest(&json!({"manifests": children, "mediaType": INDEX}));
             store.tag(tag, &list);
         }
         let older = module("release-track: built before");
@@ -111,12 +111,13 @@ impl Store {
     fn image(&mut self, kind: &str, layers: &[(&str, Vec<u8>)]) -> Vec<u8> {
         let layers = layers.iter().map(|(kind, bytes)| {
             self.0.insert(format!("blobs/{}", digest(bytes)), bytes.clone());
-            json!({"mediaType": kind, "digest": digest(bytes), "size": bytes.len()})
+            json!({"digest": digest(bytes), "mediaType": kind, "size": bytes.len()})
         });
         let layers: Vec<_> = layers.collect();
-        self.manifest(&json!({"mediaType": kind, "layers": layers}))
+        self.manifest(&json!({"layers": layers, "mediaType": kind}))
     }
 
+    /// Members stand in the order of their names: so they come out of any build of the library.
     fn manifest(&mut self, value: &Value) -> Vec<u8> {
         let bytes = value.to_string().into_bytes();
         self.0.insert(format!("manifests/{}", digest(&bytes)), bytes.clone());
