@@ -124,9 +124,12 @@ impl Memory {
             }
             if !known {
                 entries.retain(|entry| entry.expires > now);
-                entries.sort_by_key(|entry| entry.expires);
-                let surplus = (entries.len() + 1).saturating_sub(ENTRIES);
-                entries.drain(..surplus.min(entries.len()));
+                while entries.len() >= ENTRIES
+                    && let Some(soonest) = entries.iter().map(|entry| entry.expires).min()
+                    && let Some(at) = entries.iter().position(|entry| entry.expires == soonest)
+                {
+                    entries.remove(at);
+                }
                 entries.push(Entry { id, expires, name: name.into() });
             }
             outcome
