@@ -4,11 +4,11 @@
 use super::error::{Error, Step, json_path};
 use super::fields::{self, PluginConfig};
 use super::json::Node;
+use super::valid::{Config, Edge, Egress, Isolation};
 use super::values::{
     AppName, CookieName, Correlated, Domain, LabelName, ParameterName, PreviewKey, TagKey, Text,
     TrackName,
 };
-use super::{Config, Edge, Egress, Isolation};
 use crate::carrier::propagator::Propagation;
 use crate::carrier::request_id::{Key, Tagger};
 use crate::carrier::trace_id::Correlate;
@@ -23,6 +23,18 @@ use std::collections::BTreeSet;
 
 const TRACKS: Step<'_> = Step::Field("tracks");
 
+impl Config {
+    /// Parses the JSON that the proxy hands to the filter. The first error is returned.
+    pub fn parse(json: &[u8]) -> Result<Self, Error> {
+        parse(json)
+    }
+
+    /// The defaults, and no track: for a proxy that has none to follow.
+    pub(crate) fn neutral() -> Option<Self> {
+        neutral().ok()
+    }
+}
+
 // What a proxy can take: it does its work for each of these on the thread that all requests wait for.
 const MOST_BYTES: usize = 4 << 20;
 const MOST_TRACKS: usize = 1024;
@@ -36,7 +48,7 @@ fn too_many(path: &[Step<'_>], found: String, most: usize) -> Error {
 }
 
 #[cold]
-pub(super) fn parse(json: &[u8]) -> Result<Config, Error> {
+fn parse(json: &[u8]) -> Result<Config, Error> {
     if json.len() > MOST_BYTES {
         return Err(too_many(&[], format!("{} bytes", json.len()), MOST_BYTES));
     }
@@ -58,7 +70,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Config, Error> {
 
 /// The defaults, without a track.
 #[cold]
-pub(super) fn neutral() -> Result<Config, Error> {
+fn neutral() -> Result<Config, Error> {
     let document = Node::parse(br#"{"tracks":[]}"#).map_err(|error| Error {
         path: String::new(),
         found: String::new(),

@@ -2,7 +2,7 @@
 //! is, and what it means. serde reads these types; the JSON Schema and the tables in the
 //! documentation are made of them (feature `schema`).
 
-use super::Isolation;
+use super::valid::Isolation;
 use super::values::{
     AppName, CookieName, Correlated, DateTime, Domain, Duration, HeaderName, LabelName,
     MatchedCookie, MatchedHeader, ParameterName, Percent, PreviewKey, Regex, Slots, TagKey, Text,
