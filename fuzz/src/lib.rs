@@ -80,7 +80,10 @@ pub mod baggage {
         text.split(|b| b",;".contains(b)).any(|part| {
             let names: Vec<_> = part.split(|b| *b == b'=').collect();
             let last = names.len() - 1;
-            names.iter().enumerate().any(|(i, name)| *name == b"releasetrack" && (i < last || i == 0))
+            names
+                .iter()
+                .enumerate()
+                .any(|(i, name)| *name == b"releasetrack" && (i < last || i == 0))
         })
     }
 

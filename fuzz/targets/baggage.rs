@@ -37,7 +37,10 @@ fn check(names: &Names, input: &[u8]) {
         assert!(room + 1 > MAX_MEMBERS || bytes > MAX_BYTES, "{room} members, {bytes} bytes");
     } else {
         assert_eq!(now, [b"v2"]);
-        assert_eq!(baggage::inject(&map("baggage", &after), "v2", Reading::Strict).edit, Edit::Keep);
+        assert_eq!(
+            baggage::inject(&map("baggage", &after), "v2", Reading::Strict).edit,
+            Edit::Keep
+        );
         if let Edit::Set(list) = &injected.edit {
             let members = list.split(|b| *b == b',').filter(|m| !m.trim_ascii().is_empty()).count();
             assert!(list.len() <= MAX_BYTES && members <= MAX_MEMBERS);
