@@ -11,6 +11,7 @@
   member without a key or a value ends the list; keys are trimmed and not decoded; other bytes than
   W3C's in a key drop the member. Handed on as `baggage`.
 """
+
 import re
 from urllib.parse import quote_plus, unquote_plus
 

@@ -1,4 +1,5 @@
 """Requests from standard input, and what was found in them to standard output; see README.md."""
+
 import sys
 
 

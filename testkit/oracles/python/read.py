@@ -1,4 +1,5 @@
 """What Python's libraries read."""
+
 import logging
 import os
 import uuid
@@ -12,13 +13,12 @@ os.environ.update(
 )
 
 from ddtrace.propagation.http import HTTPPropagator  # noqa: E402
+from lines import present, requests, say  # noqa: E402
 from opentelemetry import baggage  # noqa: E402
 from opentelemetry.baggage.propagation import W3CBaggagePropagator  # noqa: E402
 from opentelemetry.context import Context  # noqa: E402
 from opentelemetry.propagators.jaeger import JaegerPropagator  # noqa: E402
 from opentelemetry.propagators.ot_trace import OTTracePropagator  # noqa: E402
-
-from lines import present, requests, say  # noqa: E402
 
 TRACE = {
     "ot-tracer-traceid": "a3ce929d0e0e4736",
