@@ -12,6 +12,8 @@ os.environ.update(
     DD_TRACE_PROPAGATION_HTTP_BAGGAGE_ENABLED="true",
 )
 
+import contextlib
+
 from ddtrace.propagation.http import HTTPPropagator  # noqa: E402
 from lines import present, requests, say  # noqa: E402
 from opentelemetry import baggage  # noqa: E402
@@ -56,7 +58,5 @@ for number, headers in requests():
     HTTPPropagator.inject(context, out)
     report(number, "ddtrace-python", items, out)
     for value in headers.get("x-request-id", []):
-        try:
+        with contextlib.suppress(ValueError):
             say(number, "python uuid", "id", str(uuid.UUID(value)))
-        except ValueError:
-            pass
