@@ -1,5 +1,6 @@
 """What Python's libraries read."""
 
+import contextlib
 import logging
 import os
 import uuid
@@ -11,8 +12,6 @@ os.environ.update(
     DD_REMOTE_CONFIGURATION_ENABLED="false",
     DD_TRACE_PROPAGATION_HTTP_BAGGAGE_ENABLED="true",
 )
-
-import contextlib
 
 from ddtrace.propagation.http import HTTPPropagator  # noqa: E402
 from lines import present, requests, say  # noqa: E402
