@@ -6,6 +6,17 @@
 //! - [`compile`]: what holds between several of them, and what is made of them all;
 //! - [`json`]: how the types are read, and how an error knows its place;
 //! - [`schema`]: what an editor is told (outside of the module).
+//!
+//! ```
+//! use release_track::config::Config;
+//!
+//! let config = Config::parse(br#"{"tracks": [{"name": "v2"}]}"#).unwrap();
+//! assert_eq!(&*config.header, "x-release-track");
+//!
+//! // An error names the place, what stands there, and what is allowed.
+//! let error = Config::parse(br#"{"tracks": [{"name": "off"}]}"#).unwrap_err();
+//! assert_eq!((error.path.as_str(), error.found.as_str()), ("tracks[0].name", "\"off\""));
+//! ```
 
 mod calendar;
 mod compile;
@@ -61,7 +72,7 @@ pub enum Isolation {
     /// It is counted.
     #[default]
     Observe,
-    /// It is counted, and answered with 421.
+    /// It is counted, and the response is 421.
     Enforce,
 }
 
