@@ -46,7 +46,7 @@ pub(super) enum Arrival {
     Open,
     /// It is counted,
     Counted(Outcome),
-    /// or counted as crossed and answered here, in place of the upstream.
+    /// or counted as crossed, and the proxy responds in place of the upstream.
     Refused,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Mode {
     pub(crate) dry_run: bool,
     /// `expose`: responses to tracked requests say so.
     pub(crate) expose: bool,
-    /// `isolation: enforce`: what crossed is answered here.
+    /// `isolation: enforce`: the proxy responds to what crossed.
     pub(crate) enforce: bool,
 }
 
