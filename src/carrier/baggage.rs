@@ -56,7 +56,7 @@ const LETTERS: &[u8] = b"releasetrack";
 pub enum Reading {
     /// Those that this proxy reads: well formed, the key is `release-track` once it is decoded.
     Strict,
-    /// Those that any reader could take for ours, whatever their value: see [`could_be_ours`].
+    /// Those that any reader could take for ours, whatever their value: see `could_be_ours`.
     Any,
 }
 

@@ -1,11 +1,11 @@
 //! `pluginConfig`: parsed once, into types that cannot be wrong.
 //!
 //! Where to change what:
-//! - [`fields`]: which fields there are, what is there by default, and what they mean;
-//! - [`values`]: what may stand in one of them;
-//! - [`compile`]: what holds between several of them, and what is made of them all;
-//! - [`json`]: how the types are read, and how an error knows its place;
-//! - [`schema`]: what an editor is told (outside of the module).
+//! - `fields`: which fields there are, what is there by default, and what they mean;
+//! - `values`: what may stand in one of them;
+//! - `compile`: what holds between several of them, and what is made of them all;
+//! - `json`: how the types are read, and how an error knows its place;
+//! - `schema`: what an editor is told (outside of the module).
 //!
 //! ```
 //! use release_track::config::Config;
