@@ -69,6 +69,7 @@ lint: toolchain $(CARGO_DENY) $(RUFF) $(SHELLCHECK) ## Check the form, the warni
 	$(SHELLCHECK) .ci/run $(wildcard */*.sh)
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --package release-track --no-deps
 	cargo clippy --quiet --locked --target wasm32-wasip1 --package release-track --package probe --package noop --package reader -- -D warnings
 	$(CARGO_DENY) --log-level error --workspace --locked check --hide-inclusion-graph bans licenses sources
 	@if timeout 60 $(CARGO_DENY) --log-level off fetch db; then \

@@ -2,6 +2,23 @@
 //!
 //! Whoever runs the filter natively (tests, fuzzing, `release-track explain`) does it here, in the
 //! order in which a proxy calls it.
+//!
+//! ```
+//! use release_track::exchange::{Request, exchange};
+//! use release_track::filter::Filter;
+//! use release_track::host::fake::FakeHost;
+//!
+//! let id = "sidecar~10.0.0.1~forecast-1.weather~weather.svc.cluster.local";
+//! let mut proxy = FakeHost::node(id, &[("app", "forecast"), ("version", "v1")]);
+//! let tracks = br#"{"tracks": [{"name": "v2", "workloads": {"forecast": "v2"}}]}"#;
+//! let filter = Filter::configure(&mut proxy, tracks).unwrap();
+//!
+//! // A request of v2 arrives at a pod of v1.
+//! let headers = vec![(b"x-release-track".to_vec(), b"v2".to_vec())];
+//! let request = Request { direction: 1, headers, ..Request::default() };
+//! let crossed = "release_track.track=.=v2;.;outcome=.=crossed;.;arrivals_total";
+//! assert_eq!(exchange(&filter, &mut proxy, &request).counts[crossed], 1);
+//! ```
 
 use crate::filter::Filter;
 use crate::host::fake::{self, FakeHost};

@@ -1,4 +1,21 @@
 //! The filter: a configuration at work on one proxy, and which role has a request.
+//!
+//! ```
+//! use release_track::filter::Filter;
+//! use release_track::host::fake::FakeHost;
+//! use release_track::host::Verdict;
+//! use release_track::plan::Response;
+//!
+//! let id = "router~10.0.0.1~gateway-1.istio-system~istio-system.svc.cluster.local";
+//! let mut proxy = FakeHost::node(id, &[]);
+//! let rules = br#"{"tracks": [{"name": "v2", "match": [{"cookies": {"user": {"exact": "tester"}}}]}]}"#;
+//! let filter = Filter::configure(&mut proxy, rules).unwrap();
+//!
+//! proxy.request(&[(":method", b"GET"), (":path", b"/"), ("cookie", b"a=b; user=tester")]);
+//! let verdict = filter.on_request(&mut proxy, &mut Response::default());
+//! assert_eq!(verdict, Verdict::Continue);
+//! assert_eq!(proxy.values("x-release-track"), ["v2"]);
+//! ```
 
 use crate::carrier::propagator::{Pod, Propagator};
 use crate::carrier::view::View;

@@ -1,4 +1,17 @@
 //! Track names, and what a carrier can say about a request's track.
+//!
+//! ```
+//! use release_track::config::Config;
+//! use release_track::track::Carried;
+//!
+//! let config = Config::parse(br#"{"tracks": [{"name": "v2"}]}"#).unwrap();
+//! let says = |value: &[u8]| config.names.read(value).map(|follows| config.names.label(follows));
+//! assert_eq!(says(b"v2"), Some("v2"));
+//! assert_eq!(config.names.read(b"baseline"), Some(Carried::Baseline));
+//! // Well formed, but not configured here: normal while a configuration rolls out.
+//! assert_eq!(says(b"v3"), Some("other"));
+//! assert_eq!(says(b"no name"), None);
+//! ```
 
 use std::fmt;
 use std::sync::Arc;

@@ -135,8 +135,8 @@ fn guarded(config: &Config, request: &Request, now: &Lines) {
         (Some(tag), _) => panic!("an id says {tag:?}, and nobody decided so"),
     }
     let known = |name: &[u8]| watched(config).any(|known| known.as_bytes() == name);
-    let twin = now.iter().find(|(name, _)| is_carrier(config, name) && !known(name));
-    assert_eq!(twin, None);
+    let alias = now.iter().find(|(name, _)| is_carrier(config, name) && !known(name));
+    assert_eq!(alias, None);
 }
 
 /// The cluster's name is one of a host that may be outside the mesh.

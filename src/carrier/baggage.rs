@@ -7,6 +7,18 @@
 //! Applications read more into a member than W3C does: they decode keys, trim what is white
 //! space to them, fold case. What comes from a client or leaves the mesh is therefore searched
 //! with [`Reading::Any`].
+//!
+//! ```
+//! use release_track::carrier::{Edit, baggage};
+//! use release_track::config::Config;
+//! use release_track::host::header_map::HeaderMap;
+//!
+//! let names = Config::parse(br#"{"tracks": [{"name": "v2"}]}"#).unwrap().names;
+//! let headers: HeaderMap = [("baggage", "a=1,release-track=v2;p=1,b=2")].iter().collect();
+//! assert_eq!(baggage::extract(&headers, &names).map(|says| names.label(says)), Some("v2"));
+//! let removed = baggage::remove(&headers, baggage::Reading::Any);
+//! assert_eq!(removed, Edit::Set(b"a=1,b=2".to_vec()));
+//! ```
 
 use super::Edit;
 use crate::host::header_map::HeaderMap;
@@ -44,7 +56,7 @@ const LETTERS: &[u8] = b"releasetrack";
 pub enum Reading {
     /// Those that this proxy reads: well formed, the key is `release-track` once it is decoded.
     Strict,
-    /// Those that any reader could take for ours, whatever their value: see [`could_be_ours`].
+    /// Those that any reader could take for ours, whatever their value: see `could_be_ours`.
     Any,
 }
 

@@ -8,6 +8,22 @@
 //!   (Envoy packs its trace reason there: `UUIDRequestIDExtension::setTraceReason`);
 //! - `m` = SipHash-2-4(key, message); code(track) = low 16 bits of SipHash-2-4(key, `track:` + name);
 //! - the last group, 12 lower-case digits: high 32 bits of `m`, then low 16 bits of `m` xor the code.
+//!
+//! ```
+//! use release_track::carrier::request_id::{Tag, Uuid};
+//! use release_track::config::Config;
+//! use release_track::track::Carried;
+//!
+//! let config = Config::parse(br#"{"tracks": [{"name": "v2"}]}"#).unwrap();
+//! let tagger = &config.propagation.tagger;
+//! let (v2, _) = config.names.iter().next().unwrap();
+//!
+//! let id = Uuid::parse(b"73cf9109-747e-4c23-92e0-3376878b904e").unwrap();
+//! let tagged = tagger.inject(id, Tag::Track(v2)).unwrap();
+//! assert_eq!(&tagged, b"73cf9109-747e-4c23-92e0-4494afc95180");
+//! assert_eq!(tagger.extract(Uuid::parse(&tagged).unwrap()), Some(Carried::Track(v2)));
+//! assert_eq!(tagger.extract(id), None);
+//! ```
 
 use crate::syntax::hex;
 use crate::track::{BASELINE, Carried, Names, TrackId};

@@ -2,6 +2,17 @@
 //!
 //! Each header is read into one canonical 128-bit value, so that the ids of one trace meet
 //! whatever header they come in. A malformed header holds no id.
+//!
+//! ```
+//! use release_track::carrier::request_id::Key;
+//! use release_track::carrier::trace_id::Source;
+//!
+//! let id = |source: Source, value: &[u8]| source.parse(value, &Key::DEFAULT).unwrap();
+//! let w3c = id(Source::Traceparent, b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+//! // Datadog hands on the low half, in decimal.
+//! let datadog = id(Source::XDatadogTraceId, b"11803532876627986230");
+//! assert!(w3c.meets(datadog));
+//! ```
 
 use super::request_id::{Key, Uuid};
 use crate::syntax::hex;

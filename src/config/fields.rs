@@ -50,13 +50,13 @@ pub(super) struct PluginConfig {
     pub(super) identity: Identity,
     /// signed links for testers without an account; absent: none are read
     pub(super) preview: Option<Preview>,
-    /// add what the rules read to the Vary of every answer at the edge
+    /// add what the rules read to the Vary of every response at the edge
     #[serde(default)]
     pub(super) vary: bool,
-    /// tracked answers carry the header, as TRACK; reason=REASON
+    /// tracked responses carry the header, as TRACK; reason=REASON
     #[serde(default)]
     pub(super) expose: bool,
-    /// what happens to a request that crosses: observe counts it, enforce also answers 421
+    /// what happens to a request that crosses: observe counts it, enforce also responds with 421
     #[serde(default)]
     pub(super) isolation: Isolation,
     /// what leaves the mesh

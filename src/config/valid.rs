@@ -43,7 +43,7 @@ pub enum Isolation {
     /// It is counted.
     #[default]
     Observe,
-    /// It is counted, and answered with 421.
+    /// It is counted, and the response is 421.
     Enforce,
 }
 

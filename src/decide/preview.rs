@@ -58,7 +58,7 @@ impl Tokens {
         if leads == Leads::Outside {
             return None;
         }
-        // A redirect, or an answer of the proxy itself, may need the path as it came.
+        // A redirect, or a response of the proxy itself, may need the path as it came.
         if link.is_some() && leads == Leads::Inside {
             effects.set_path(target::without_parameter(path, self.parameter.as_bytes()));
         }

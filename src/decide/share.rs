@@ -3,6 +3,14 @@
 //! An identity is hashed to a point of 0 .. 10,000, and the tracks' shares lie end to end from 0
 //! on, in the order of the configuration. Nothing is stored: raising a share never returns
 //! anybody to baseline, and lowering it to zero takes effect at once.
+//!
+//! ```
+//! use release_track::decide::share::{Share, WHOLE};
+//!
+//! let day = 24 * 60 * 60 * 1000;
+//! let ramp = Share::Ramp { from: 0, to: WHOLE / 2, start_ms: day, over_ms: day };
+//! assert_eq!([0, day + day / 2, 3 * day].map(|now| ramp.at(now)), [0, WHOLE / 4, WHOLE / 2]);
+//! ```
 
 use crate::track::TrackId;
 use siphasher::sip::SipHasher24;

@@ -3,6 +3,20 @@
 //! `TRACK.EXPIRY.MAC`, split from the right: a track's name, or `baseline`; seconds of the Unix
 //! epoch, in decimal; base64url without padding (RFC 4648, section 5) of HMAC-SHA256 over
 //! `TRACK.EXPIRY`.
+//!
+//! ```
+//! use release_track::decide::token::{Key, Tokens};
+//! use release_track::track::Name;
+//!
+//! let key = Key::parse("00112233445566778899aabbccddeeff").unwrap();
+//! let token = key.sign(&Name::parse("v2").unwrap(), 1_800_000_000);
+//! assert!(token.starts_with("v2.1800000000."));
+//!
+//! let tokens = Tokens::new(vec![key], "release-track", "release-track");
+//! let read = tokens.verify(token.as_bytes(), 1_799_999_990).unwrap();
+//! assert_eq!((read.track, read.rest), (&b"v2"[..], 10));
+//! assert_eq!(tokens.verify(token.as_bytes(), 1_800_000_000), None);
+//! ```
 
 use crate::host::Facts;
 use crate::track::Name;

@@ -67,7 +67,7 @@ impl FakeHost {
             .collect();
     }
 
-    /// The values of one header, as text.
+    /// The values of one header, as strings.
     pub fn values(&self, name: &str) -> Vec<String> {
         let lines = self.headers.iter().filter(|(n, _)| n == name.as_bytes());
         lines.map(|(_, value)| value.escape_ascii().to_string()).collect()

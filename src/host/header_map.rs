@@ -95,7 +95,7 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 /// Some header names, by length and last byte. Most headers are told apart from those by this
-/// alone. `_` counts as `-`, so that a header's twin is not.
+/// alone. `_` counts as `-`, so that a header's alias is not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sieve(u64);
 
@@ -115,7 +115,7 @@ impl Sieve {
         1 << Self::slot(name)
     }
 
-    /// One of 64 that a name falls into, its twins beside it.
+    /// One of 64 that a name falls into, its aliases beside it.
     #[inline]
     pub fn slot(name: &[u8]) -> usize {
         let last = match name.last() {

@@ -78,7 +78,7 @@ pub trait Host: Facts {
     /// Adds a line to the response's headers.
     fn add_response_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Status>;
 
-    /// Answers the request at hand with this status and text, in place of the upstream.
+    /// Responds to the request at hand with this status and body, in place of the upstream.
     fn reply(&mut self, status: u32, body: &str) -> Result<(), Status>;
 
     /// Writes a value, if nobody has since `cas` was read ([`Status::CAS_MISMATCH`]). For a key
@@ -95,6 +95,6 @@ pub trait Host: Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Continue,
-    /// It has been answered here.
+    /// The proxy has responded itself.
     Replied,
 }

@@ -1,4 +1,13 @@
 //! Whether a request leaves the mesh, by the name of its route's cluster.
+//!
+//! ```
+//! use release_track::istio::cluster::Domains;
+//!
+//! let domains = Domains::of_mesh("weather.svc.cluster.local", "weather");
+//! assert!(!domains.exclude(b"outbound|80|v2|forecast.weather.svc.cluster.local"));
+//! assert!(domains.exclude(b"outbound|443||api.example.com"));
+//! assert!(domains.exclude(b"PassthroughCluster"));
+//! ```
 
 use crate::host::Facts;
 
@@ -49,7 +58,7 @@ impl Domains {
 /// Where the route of a request leads, as it stands now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leads {
-    /// It has no cluster: a redirect, or an answer of the proxy itself.
+    /// It has no cluster: a redirect, or a response of the proxy itself.
     Nowhere,
     Inside,
     Outside,

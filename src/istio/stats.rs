@@ -2,6 +2,15 @@
 //! `release_track.LABEL=.=VALUE;.;LABEL=.=VALUE;.;NAME` (Istio: `envoy_bootstrap.json`, stats_tags).
 //!
 //! They are written and read here, and nowhere else.
+//!
+//! ```
+//! use release_track::istio::stats::{self, Stat};
+//! use release_track::vocabulary::Family;
+//!
+//! let name = stats::name(Family::Arrivals, Some("v2"), "crossed");
+//! assert_eq!(name, "release_track.track=.=v2;.;outcome=.=crossed;.;arrivals_total");
+//! assert_eq!(Stat::parse(&name).unwrap().short(), "arrivals v2 crossed");
+//! ```
 
 use crate::vocabulary::Family;
 

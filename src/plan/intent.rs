@@ -46,7 +46,7 @@ pub(super) enum Arrival {
     Open,
     /// It is counted,
     Counted(Outcome),
-    /// or counted as crossed and answered here, in place of the upstream.
+    /// or counted as crossed, and the proxy responds in place of the upstream.
     Refused,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Mode {
     pub(crate) dry_run: bool,
     /// `expose`: responses to tracked requests say so.
     pub(crate) expose: bool,
-    /// `isolation: enforce`: what crossed is answered here.
+    /// `isolation: enforce`: the proxy responds to what crossed.
     pub(crate) enforce: bool,
 }
 
@@ -123,7 +123,10 @@ impl Plan {
                     facts.explain(Step::Arrived { track: names.label(self.stamps), outcome });
                     match outcome {
                         Outcome::Crossed if enforce => Arrival::Refused,
-                        _ => Arrival::Counted(outcome),
+                        Outcome::Match
+                        | Outcome::Baseline
+                        | Outcome::Crossed
+                        | Outcome::Stray => Arrival::Counted(outcome),
                     }
                 }
             };

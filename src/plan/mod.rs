@@ -1,4 +1,4 @@
-//! What is to be done about a request: a role returns a [`Plan`], and [`apply()`] writes it, once.
+//! What is to be done about a request: a role returns a `Plan`, and `apply` writes it, once.
 //!
 //! A role reads a view of the request and facts of the host, and changes nothing. What else there
 //! is to a plan, whoever made it, is settled in one place: a dry run, and how a request that arrives

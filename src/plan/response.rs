@@ -72,7 +72,7 @@ fn merge_vary(list: &[u8], names: &[Box<str>]) -> Option<Vec<u8>> {
     (merged != list).then_some(merged)
 }
 
-/// RFC 9111 section 5.2.2: no shared cache may keep the answer. `None` where it says so already;
+/// RFC 9111 section 5.2.2: no shared cache may keep the response. `None` where it says so already;
 /// `private="NAMES"` does not, it is about those headers alone.
 fn private(list: &[u8]) -> Option<Vec<u8>> {
     let name = |item: &[u8]| {

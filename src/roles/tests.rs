@@ -234,7 +234,7 @@ mod edge {
             (self.host.values("x-release-track"), reason.unwrap_or_default().to_owned())
         }
 
-        fn answered(&self, name: &str) -> Vec<String> {
+        fn of_response(&self, name: &str) -> Vec<String> {
             let lines = self.host.response.iter().filter(|(n, _)| n == name.as_bytes());
             lines.map(|(_, value)| value.escape_ascii().to_string()).collect()
         }
@@ -262,11 +262,11 @@ mod edge {
         assert_eq!(gateway.host.values(":path"), ["/p?a=1&b=2"]);
         let cookie =
             format!("release-track={token}; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure");
-        assert_eq!(gateway.answered("set-cookie"), [cookie]);
+        assert_eq!(gateway.of_response("set-cookie"), [cookie]);
         let cookie = format!("a=b; release-track={token}");
         let (track, reason) = gateway.send(&[(":path", "/"), ("cookie", &cookie)], &[]);
         assert_eq!((track, &*reason), (vec!["v2".to_owned()], "preview"));
-        assert!(gateway.answered("set-cookie").is_empty());
+        assert!(gateway.of_response("set-cookie").is_empty());
     }
 
     #[test]
@@ -280,12 +280,12 @@ mod edge {
             let mut gateway = previewing();
             let (track, _) = gateway.send(&[(":path", &format!("/?release-track={bad}"))], &[]);
             assert!(track.is_empty());
-            assert!(gateway.answered("set-cookie").is_empty(), "a link clears nothing");
+            assert!(gateway.of_response("set-cookie").is_empty(), "a link clears nothing");
             assert_eq!(gateway.host.values(":path"), ["/"]);
             assert!(counted(&gateway.host)[0].contains("token_invalid"));
             gateway.send(&[(":path", "/"), ("cookie", &format!("release-track={bad}"))], &[]);
             assert_eq!(
-                gateway.answered("set-cookie"),
+                gateway.of_response("set-cookie"),
                 ["release-track=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"]
             );
         }
@@ -297,7 +297,7 @@ mod edge {
         let cookie = format!("release-track={}", token("v2", 2000));
         let (track, _) = gateway.send(&[(":path", "/?release-track=x"), ("cookie", &cookie)], &[]);
         assert_eq!(track, ["v2"]);
-        assert!(gateway.answered("set-cookie").is_empty());
+        assert!(gateway.of_response("set-cookie").is_empty());
     }
 
     #[test]
@@ -310,7 +310,7 @@ mod edge {
         let (track, _) =
             gateway.send(&[(":path", "/?release-track=off"), ("cookie", &cookie)], &[]);
         assert!(track.is_empty());
-        assert!(gateway.answered("set-cookie")[0].contains("Max-Age=0"));
+        assert!(gateway.of_response("set-cookie")[0].contains("Max-Age=0"));
     }
 
     #[test]
@@ -320,7 +320,7 @@ mod edge {
         let path = format!("/?release-track={}", token("v2", 2000));
         gateway.send(&[(":path", &path)], &[]);
         assert_eq!(gateway.host.values(":path"), [path]);
-        assert_eq!(gateway.answered("set-cookie").len(), 1);
+        assert_eq!(gateway.of_response("set-cookie").len(), 1);
     }
 
     #[test]
@@ -359,11 +359,11 @@ mod edge {
         let id = "00000000000000000000000000000001";
         assert_eq!(gateway.host.values("cookie"), [format!("a=1; b=2; release-track-id={id}")]);
         let cookie = format!("release-track-id={id}; Path=/; Max-Age=31536000; SameSite=Lax");
-        assert_eq!(gateway.answered("set-cookie"), [cookie]);
-        assert_eq!(gateway.answered("cache-control"), ["max-age=60, private"]);
+        assert_eq!(gateway.of_response("set-cookie"), [cookie]);
+        assert_eq!(gateway.of_response("cache-control"), ["max-age=60, private"]);
         let again = [(":method", "GET"), ("accept", "text/html"), ("cookie", "release-track-id=x")];
         assert_eq!(gateway.send(&again, &[]).1, "share");
-        assert!(gateway.answered("set-cookie").is_empty());
+        assert!(gateway.of_response("set-cookie").is_empty());
     }
 
     #[test]
@@ -375,11 +375,11 @@ mod edge {
         ] {
             let mut gateway = sharing("");
             assert_eq!(gateway.send(&request, &[]), (vec![], "baseline".to_owned()));
-            assert!(gateway.answered("set-cookie").is_empty());
+            assert!(gateway.of_response("set-cookie").is_empty());
         }
         let mut dry = sharing(r#","dryRun":true"#);
         dry.send(&[(":method", "GET"), ("accept", "text/html")], &[]);
-        assert!(dry.answered("set-cookie").is_empty());
+        assert!(dry.of_response("set-cookie").is_empty());
     }
 
     #[test]
@@ -390,18 +390,18 @@ mod edge {
         assert_eq!(gateway.send(&[(":path", "/?uid=7")], &[]).1, "share");
         let page = [(":method", "GET"), ("accept", "text/html"), (":path", "/")];
         assert_eq!(gateway.send(&page, &[]).1, "baseline");
-        assert!(gateway.answered("set-cookie").is_empty());
+        assert!(gateway.of_response("set-cookie").is_empty());
     }
 
     #[test]
     fn responses_say_what_they_depend_on_and_what_was_decided() {
         let mut gateway = Exchange::new(&with(r#""vary":true,"expose":true"#));
         gateway.send(&[("cookie", "user=tester")], &[("vary", "accept")]);
-        assert_eq!(gateway.answered("vary"), ["accept, cookie"]);
-        assert_eq!(gateway.answered("x-release-track"), ["v2; reason=match"]);
+        assert_eq!(gateway.of_response("vary"), ["accept, cookie"]);
+        assert_eq!(gateway.of_response("x-release-track"), ["v2; reason=match"]);
         gateway.send(&[], &[]);
-        assert_eq!(gateway.answered("vary"), ["cookie"]);
-        assert!(gateway.answered("x-release-track").is_empty());
+        assert_eq!(gateway.of_response("vary"), ["cookie"]);
+        assert!(gateway.of_response("x-release-track").is_empty());
     }
 }
 

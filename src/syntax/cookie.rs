@@ -4,6 +4,13 @@
 //! trimmed; one pair of double quotes around a value is removed and nothing is unescaped. A
 //! comma, a percent sign and any byte above ASCII are plain text; `$Version` is a cookie like
 //! any other. What has no `=` or no name is no cookie.
+//!
+//! ```
+//! use release_track::syntax::cookie;
+//!
+//! let pairs: Vec<_> = cookie::pairs(b"session=1; user=\"tester\"; lonely").collect();
+//! assert_eq!(pairs, [(&b"session"[..], &b"1"[..]), (b"user", b"tester")]);
+//! ```
 
 /// The pairs of name and value of one Cookie line, in order.
 pub fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -1,4 +1,12 @@
 //! The request target: path and query, raw.
+//!
+//! ```
+//! use release_track::syntax::target;
+//!
+//! let (path, query) = target::split(b"/weather?city=Oslo&city=Rome");
+//! assert_eq!(path, b"/weather");
+//! assert_eq!(target::parameter(query, b"city"), Some(&b"Oslo"[..]));
+//! ```
 
 /// A request target's path, and its query without the `?` (RFC 9110 section 7.1; a fragment,
 /// which no client should send, belongs to neither).

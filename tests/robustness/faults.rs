@@ -290,10 +290,10 @@ fn changed(what: &str, before: &Lines, now: &Lines, header: Option<String>) -> O
     let others = |headers: &Lines| -> Lines {
         let mut others = headers.clone();
         others.retain(|(name, _)| {
-            let known = |ours: &str| twin(name) == twin(ours.as_bytes());
+            let known = |ours: &str| dashed(name) == dashed(ours.as_bytes());
             !OURS.iter().any(|ours| known(ours))
                 && !header.as_deref().is_some_and(known)
-                // Twins of the ids are removed at an edge.
+                // Aliases of the ids are removed at an edge.
                 && !name.contains(&b'_')
         });
         others
@@ -302,7 +302,7 @@ fn changed(what: &str, before: &Lines, now: &Lines, header: Option<String>) -> O
     (before != now).then(|| format!("{what}: {} became {}", shown(&before), shown(&now)))
 }
 
-fn twin(name: &[u8]) -> Vec<u8> {
+fn dashed(name: &[u8]) -> Vec<u8> {
     name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect()
 }
 

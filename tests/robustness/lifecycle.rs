@@ -85,7 +85,7 @@ fn v2() -> Option<String> {
 /// A configuration that is refused, and where.
 const BAD: [(&str, &str); 4] = [
     ("", "an object with the field tracks"),
-    ("{", "no JSON"),
+    ("{", "not valid JSON"),
     (r#"{"tracks":[]}"#, "tracks"),
     (r#"{"tracks":[{"name":"v2","matches":[]}]}"#, "tracks[0].matches"),
 ];

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// A place in a text, in bytes.
+/// A place in a string, in bytes.
 pub(crate) type Span = Range<usize>;
 
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub(crate) struct Error {
 /// has fewer values than this.
 const MOST_NODES: usize = 4 << 20;
 
-/// Why a text is not JSON (RFC 8259).
+/// Why a string is not JSON (RFC 8259).
 pub(crate) fn not_json(text: &str) -> Option<Error> {
     let error = serde_json::from_str::<IgnoredAny>(text).err()?;
     let start: usize = text.split_inclusive('\n').take(error.line() - 1).map(str::len).sum();
@@ -71,7 +71,7 @@ pub(crate) fn not_json(text: &str) -> Option<Error> {
     Some(Error { span: at..at, message: error.to_string() })
 }
 
-/// The documents of a text; empty ones are left out.
+/// The documents of a string; empty ones are left out.
 pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Error> {
     let options = options! { emit_comments: false };
     let mut composer = Composer {

@@ -14,9 +14,9 @@ pub struct Bindings {
 /// What an engine saw of a step. `None`: it cannot see that.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    pub answered: Answered,
-    /// The answer's headers as the client gets them.
-    pub answer: Vec<(String, Vec<u8>)>,
+    pub responder: Responder,
+    /// The response's headers as the client gets them.
+    pub response: Vec<(String, Vec<u8>)>,
     /// By how much each counter grew, by its stat's name.
     pub counts: BTreeMap<String, u64>,
     /// How often a request header was written or removed.
@@ -27,16 +27,16 @@ pub struct Seen {
     pub warnings: Option<usize>,
 }
 
-/// Who answered.
+/// Who responded.
 #[derive(Clone, Debug)]
-pub enum Answered {
+pub enum Responder {
     /// The upstream, which got these headers.
     Upstream(Vec<(String, Vec<u8>)>),
     /// The proxy itself.
     Proxy { status: u16, body: Vec<u8> },
 }
 
-impl Default for Answered {
+impl Default for Responder {
     fn default() -> Self {
         Self::Upstream(Vec::new())
     }
@@ -47,7 +47,7 @@ impl Default for Answered {
 pub(crate) struct Expected {
     /// Values by name; none: absent.
     pub(crate) request: BTreeMap<String, Vec<Text>>,
-    pub(crate) answer: BTreeMap<String, Vec<Text>>,
+    pub(crate) response: BTreeMap<String, Vec<Text>>,
     pub(crate) reply: Option<Reply>,
     /// `FAMILY TRACK LABEL`, or `events EVENT`.
     pub(crate) counts: BTreeMap<String, u64>,
@@ -70,8 +70,8 @@ impl Step {
         let expected = &self.expected[&engine];
         let sent = self.headers(bindings);
         let mut wrong = Vec::new();
-        match (&expected.reply, &seen.answered) {
-            (None, Answered::Upstream(got)) => {
+        match (&expected.reply, &seen.responder) {
+            (None, Responder::Upstream(got)) => {
                 compare("request", &sent, &expected.request, got, bindings, &mut wrong);
                 let changed =
                     names(&sent, got).filter(|name| values(&sent, name) != values(got, name));
@@ -79,10 +79,17 @@ impl Step {
                 if let Some(writes) = seen.writes.filter(|writes| *writes != changed) {
                     wrong.push(format!("{changed} headers differ, but {writes} writes were made"));
                 }
-                let answer = self.answer_headers(bindings);
-                compare("answer", &answer, &expected.answer, &seen.answer, bindings, &mut wrong);
+                let response = self.response_headers(bindings);
+                compare(
+                    "response",
+                    &response,
+                    &expected.response,
+                    &seen.response,
+                    bindings,
+                    &mut wrong,
+                );
             }
-            (Some(reply), Answered::Proxy { status, body }) => {
+            (Some(reply), Responder::Proxy { status, body }) => {
                 if reply.status != *status {
                     wrong.push(format!("status: expected {}, got {status}", reply.status));
                 }
@@ -90,22 +97,22 @@ impl Step {
                 for text in reply.body.iter().filter(|text| !body.contains(*text)) {
                     wrong.push(format!("body: expected {text:?} in {body:?}"));
                 }
-                for (name, want) in &expected.answer {
+                for (name, want) in &expected.response {
                     check_header(
-                        "answer",
+                        "response",
                         name,
                         want,
-                        &values(&seen.answer, name),
+                        &values(&seen.response, name),
                         bindings,
                         &mut wrong,
                     );
                 }
             }
-            (None, Answered::Proxy { status, body }) => {
-                wrong.push(format!("the proxy answered {status} {:?}", shown(body)));
+            (None, Responder::Proxy { status, body }) => {
+                wrong.push(format!("the proxy responded {status} {:?}", shown(body)));
             }
-            (Some(_), Answered::Upstream(_)) => {
-                wrong.push("the proxy should have answered, but let the request pass".into());
+            (Some(_), Responder::Upstream(_)) => {
+                wrong.push("the proxy should have responded, but let the request pass".into());
             }
         }
         let counts: BTreeMap<String, u64> = seen

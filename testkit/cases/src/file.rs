@@ -61,7 +61,7 @@ struct CaseText {
     cluster: Option<String>,
     mtls: Option<bool>,
     send: Option<Lines>,
-    answer: Option<Lines>,
+    response: Option<Lines>,
     expect: Option<OneOf>,
     envoy: Option<DifferenceText>,
 }
@@ -75,7 +75,7 @@ struct StepText {
     #[serde(default)]
     after_ms: u64,
     send: Option<Lines>,
-    answer: Option<Lines>,
+    response: Option<Lines>,
     expect: Option<OneOf>,
     envoy: Option<DifferenceText>,
 }
@@ -129,7 +129,7 @@ struct ExpectationText {
     #[serde(default)]
     counts: Vec<String>,
     #[serde(default)]
-    answer: Values,
+    response: Values,
     reply: Option<ReplyText>,
     #[serde(default)]
     calls: BTreeMap<String, usize>,
@@ -145,7 +145,7 @@ struct DifferenceText {
     _why: String,
     headers: Option<Values>,
     counts: Option<Vec<String>>,
-    answer: Option<Values>,
+    response: Option<Values>,
     reply: Option<ReplyText>,
 }
 
@@ -249,7 +249,7 @@ impl Reader<'_> {
             cluster: text.cluster,
             mtls: text.mtls,
             send: text.send,
-            answer: text.answer,
+            response: text.response,
             expect: text.expect,
             envoy: text.envoy,
             ..StepText::default()
@@ -283,7 +283,7 @@ impl Reader<'_> {
             .ok_or_else(|| format!("{text:?} is no direction: inbound, outbound or unspecified"))
     }
 
-    /// By name, or given; `{text: ..}` for what is no JSON.
+    /// By name, or given; `{text: ..}` for what is not valid JSON.
     fn config(&self, config: &Value) -> Result<String, String> {
         let config = match config {
             Value::String(name) => {
@@ -317,8 +317,8 @@ impl Reader<'_> {
                 .collect::<Result<Vec<_>, String>>()?;
         add_lines(&mut request, &self.usually.send)?;
         add_lines(&mut request, &text.send.unwrap_or_default())?;
-        let mut answer = vec![(":status".to_owned(), Text::parse("200")?)];
-        add_lines(&mut answer, &text.answer.unwrap_or_default())?;
+        let mut response = vec![(":status".to_owned(), Text::parse("200")?)];
+        add_lines(&mut response, &text.response.unwrap_or_default())?;
         let expectation = match text.expect.ok_or("it expects nothing (expect)")? {
             OneOf::Named(name) => self
                 .expectations
@@ -334,7 +334,7 @@ impl Reader<'_> {
             let differs = ExpectationText {
                 headers: other.headers.unwrap_or(expectation.headers),
                 counts: other.counts.unwrap_or(expectation.counts),
-                answer: other.answer.unwrap_or(expectation.answer),
+                response: other.response.unwrap_or(expectation.response),
                 reply: other.reply.or(expectation.reply),
                 ..ExpectationText::default()
             };
@@ -346,7 +346,7 @@ impl Reader<'_> {
             mtls: text.mtls.or(case.mtls).unwrap_or_default(),
             after_ms: text.after_ms,
             request,
-            answer,
+            response,
             expected: by_engine,
         })
     }
@@ -376,7 +376,7 @@ fn expected(text: &ExpectationText) -> Result<Expected, String> {
     let reply = text.reply.clone().map(|ReplyText { status, body }| Reply { status, body });
     Ok(Expected {
         request: values(&text.headers)?,
-        answer: values(&text.answer)?,
+        response: values(&text.response)?,
         reply,
         counts,
         calls: text.calls.clone(),

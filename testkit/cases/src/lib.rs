@@ -6,7 +6,7 @@ mod file;
 mod node;
 mod text;
 
-pub use check::{Answered, Bindings, Seen};
+pub use check::{Bindings, Responder, Seen};
 pub use node::{Direction, Node};
 pub use text::Text;
 
@@ -97,7 +97,7 @@ impl Case {
 pub struct Refused {
     /// The line begins with this JSON path.
     pub path: String,
-    /// It has these texts too.
+    /// It has these strings too.
     pub says: Vec<String>,
     /// It has none of these: secrets.
     pub hides: Vec<String>,
@@ -123,7 +123,7 @@ impl Refused {
     }
 }
 
-/// One request, and its answer.
+/// One request, and its response.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub direction: Direction,
@@ -135,8 +135,8 @@ pub struct Step {
     pub after_ms: u64,
     /// The request's headers, pseudo headers first, names as the client writes them.
     pub request: Vec<(String, Text)>,
-    /// The upstream's answer, `:status` first.
-    pub answer: Vec<(String, Text)>,
+    /// The upstream's response, `:status` first.
+    pub response: Vec<(String, Text)>,
     pub(crate) expected: BTreeMap<Engine, check::Expected>,
 }
 
@@ -154,9 +154,9 @@ impl Step {
         fill(&self.request, bindings)
     }
 
-    /// The answer's headers.
-    pub fn answer_headers(&self, bindings: &Bindings) -> Vec<(String, Vec<u8>)> {
-        fill(&self.answer, bindings)
+    /// The response's headers.
+    pub fn response_headers(&self, bindings: &Bindings) -> Vec<(String, Vec<u8>)> {
+        fill(&self.response, bindings)
     }
 }
 

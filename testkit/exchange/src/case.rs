@@ -1,6 +1,6 @@
 //! A case: the proxy that it runs on, its requests, and what was seen of them.
 
-use cases::{Answered, Bindings, Case, Seen, Step};
+use cases::{Bindings, Case, Responder, Seen, Step};
 use release_track::exchange::{Exchange, Lines, Request};
 use release_track::host::Verdict;
 use release_track::host::fake::FakeHost;
@@ -27,7 +27,7 @@ pub fn request(step: &Step, bindings: &Bindings) -> Request {
         cluster: step.cluster.clone(),
         mtls: step.mtls,
         headers: lines(step.headers(bindings)),
-        response: lines(step.answer_headers(bindings)),
+        response: lines(step.response_headers(bindings)),
     }
 }
 
@@ -40,14 +40,14 @@ pub fn seen(exchange: Exchange) -> Seen {
     };
     let warnings = exchange.warnings().count();
     Seen {
-        answered: match (exchange.verdict, exchange.reply) {
-            (Verdict::Continue, None) => Answered::Upstream(text(exchange.request)),
+        responder: match (exchange.verdict, exchange.reply) {
+            (Verdict::Continue, None) => Responder::Upstream(text(exchange.request)),
             (_, reply) => {
                 let (status, body) = reply.unwrap_or_default();
-                Answered::Proxy { status: status as u16, body: body.into_bytes() }
+                Responder::Proxy { status: status as u16, body: body.into_bytes() }
             }
         },
-        answer: text(exchange.response),
+        response: text(exchange.response),
         counts: exchange.counts,
         writes: Some(exchange.writes),
         calls: Some(exchange.calls),

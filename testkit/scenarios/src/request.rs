@@ -43,8 +43,8 @@ fn headers(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> Result<Lines> 
             8 => add("x-forwarded-proto", u.choose(&["https", "http"])?.as_bytes().into()),
             // What an application cannot tell from a carrier.
             9 => {
-                let twins = ["x_release_track", "x_request-id", "x-track", "x_b3_traceid"];
-                add(u.choose(&twins)?, said(u, config)?);
+                let aliases = ["x_release_track", "x_request-id", "x-track", "x_b3_traceid"];
+                add(u.choose(&aliases)?, said(u, config)?);
             }
             10 => {
                 let name = u.choose(words::keys("headers"))?.to_ascii_lowercase();

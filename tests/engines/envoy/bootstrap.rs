@@ -146,7 +146,7 @@ fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
             "match": {"prefix": "/"},
             "route": {"cluster": cluster, "timeout": "0s"},
         }),
-        // Answered by Envoy itself, with the path as it then is.
+        // Envoy responds itself, with the path as it then is.
         None => json!({"match": {"prefix": "/"}, "redirect": {"https_redirect": true}}),
     };
     let plugin = plugin("release-track", &key.config, &key.environment);

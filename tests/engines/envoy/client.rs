@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// An answer, its headers with `:status` first and in lower case.
-pub(super) struct Answer {
+/// A response, its headers with `:status` first and in lower case.
+pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, Vec<u8>)>,
     pub(super) body: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct Head {
 }
 
 /// Sends one request over a connection of its own.
-pub(super) async fn send(to: SocketAddr, lines: &[(String, Vec<u8>)]) -> io::Result<Answer> {
+pub(super) async fn send(to: SocketAddr, lines: &[(String, Vec<u8>)]) -> io::Result<Response> {
     let pseudo = |name: &str| {
         let line = lines.iter().find(|(known, _)| known == name);
         line.map(|(_, value)| value.as_slice()).unwrap_or_default()
@@ -48,7 +48,7 @@ pub(super) async fn send(to: SocketAddr, lines: &[(String, Vec<u8>)]) -> io::Res
     let mut body = vec![0; length.unwrap_or_default()];
     connection.read_exact(&mut body).await?;
     headers.insert(0, (":status".into(), status.to_string().into_bytes()));
-    Ok(Answer { status, headers, body })
+    Ok(Response { status, headers, body })
 }
 
 /// Reads to the empty line; `None` where the connection ended before.

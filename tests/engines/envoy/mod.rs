@@ -10,7 +10,7 @@ mod upstream;
 
 use super::{Failed, Wrong, of_step};
 use bootstrap::Listener;
-use cases::{Act, Answered, Bindings, Case, Engine, Node, Refused, Seen, Step};
+use cases::{Act, Bindings, Case, Engine, Node, Refused, Responder, Seen, Step};
 use mesh::envoy::Admin;
 use mesh::ports::Port;
 use mesh::process::Process;
@@ -214,24 +214,28 @@ impl Proxy {
         tokio::time::sleep(Duration::from_millis(step.after_ms)).await;
         let port = self.listeners.get(&Listener::of_step(case, step)).ok_or("no listener")?;
         let before = self.counters().await?;
-        upstream.expect(step.answer_headers(bindings));
+        upstream.expect(step.response_headers(bindings));
         let lines = step.lines(bindings);
-        let answer = client::send(port.address(), &lines);
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
-        let answer = answer.map_err(|_| "no answer")?.map_err(|error| error.to_string())?;
-        let answered = match upstream.seen() {
+        let response = client::send(port.address(), &lines);
+        let response = tokio::time::timeout(PATIENCE, response).await;
+        let response = response.map_err(|_| "no response")?.map_err(|error| error.to_string())?;
+        let responder = match upstream.seen() {
             Some(request) => {
-                Answered::Upstream(without(request, &step.headers(bindings), ADDED_TO_REQUESTS))
+                Responder::Upstream(without(request, &step.headers(bindings), ADDED_TO_REQUESTS))
             }
-            None => Answered::Proxy { status: answer.status, body: answer.body },
+            None => Responder::Proxy { status: response.status, body: response.body },
         };
         let counts = self.counters().await?.into_iter().map(|(name, count)| {
             let by = count - before.get(&name).copied().unwrap_or_default();
             (name, by)
         });
         Ok(Seen {
-            answered,
-            answer: without(answer.headers, &step.answer_headers(bindings), ADDED_TO_ANSWERS),
+            responder,
+            response: without(
+                response.headers,
+                &step.response_headers(bindings),
+                ADDED_TO_RESPONSES,
+            ),
             counts: counts.collect(),
             ..Seen::default()
         })
@@ -252,7 +256,7 @@ const LOG: &str = "envoy.log";
 
 /// What Envoy adds on its own, where it was not sent.
 const ADDED_TO_REQUESTS: &[&str] = &["x-forwarded-proto"];
-const ADDED_TO_ANSWERS: &[&str] = &["content-length", "date", "server"];
+const ADDED_TO_RESPONSES: &[&str] = &["content-length", "date", "server"];
 
 fn without(
     mut lines: Vec<(String, Vec<u8>)>,

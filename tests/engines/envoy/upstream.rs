@@ -1,4 +1,4 @@
-//! The application behind an Envoy: it notes a request's headers, and answers as the case says.
+//! The application behind an Envoy: it notes a request's headers, and responds as the case says.
 
 use super::client::{Head, read_head};
 use std::io;
@@ -17,7 +17,7 @@ pub(super) struct Upstream {
 #[derive(Default)]
 struct Shared {
     request: Option<Lines>,
-    answer: Lines,
+    response: Lines,
 }
 
 impl Upstream {
@@ -39,9 +39,9 @@ impl Upstream {
         self.address
     }
 
-    /// The next request is answered so.
-    pub(super) fn expect(&self, answer: Lines) {
-        *lock(&self.shared) = Shared { request: None, answer };
+    /// The next request gets this response.
+    pub(super) fn expect(&self, response: Lines) {
+        *lock(&self.shared) = Shared { request: None, response };
     }
 
     /// The headers of the request since then, pseudo headers first.
@@ -57,15 +57,15 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 async fn serve(connection: TcpStream, shared: Arc<Mutex<Shared>>) -> io::Result<()> {
     let mut connection = BufReader::new(connection);
     while let Some(head) = read_head(&mut connection).await? {
-        let answer = {
+        let response = {
             let mut shared = lock(&shared);
             shared.request = Some(request(head));
-            shared.answer.clone()
+            shared.response.clone()
         };
-        let status = answer.iter().find(|(name, _)| name == ":status");
+        let status = response.iter().find(|(name, _)| name == ":status");
         let status = status.map(|(_, value)| value.as_slice()).unwrap_or(b"200");
         let mut text = [b"HTTP/1.1 ", status, b" -\r\ncontent-length: 0\r\n"].concat();
-        for (name, value) in answer.iter().filter(|(name, _)| !name.starts_with(':')) {
+        for (name, value) in response.iter().filter(|(name, _)| !name.starts_with(':')) {
             text.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
         text.extend(b"\r\n");
