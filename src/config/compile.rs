@@ -23,18 +23,6 @@ use std::collections::BTreeSet;
 
 const TRACKS: Step<'_> = Step::Field("tracks");
 
-impl Config {
-    /// Parses the JSON that the proxy hands to the filter. The first error is returned.
-    pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        parse(json)
-    }
-
-    /// The defaults, and no track: for a proxy that has none to follow.
-    pub(crate) fn neutral() -> Option<Self> {
-        neutral().ok()
-    }
-}
-
 // What a proxy can take: it does its work for each of these on the thread that all requests wait for.
 const MOST_BYTES: usize = 4 << 20;
 const MOST_TRACKS: usize = 1024;
@@ -47,36 +35,34 @@ fn too_many(path: &[Step<'_>], found: String, most: usize) -> Error {
     Error { path: json_path(path), found, allowed: format!("at most {most} are allowed") }
 }
 
-#[cold]
-fn parse(json: &[u8]) -> Result<Config, Error> {
-    if json.len() > MOST_BYTES {
-        return Err(too_many(&[], format!("{} bytes", json.len()), MOST_BYTES));
+impl Config {
+    /// Parses the JSON that the proxy hands to the filter. The first error is returned.
+    #[cold]
+    pub fn parse(json: &[u8]) -> Result<Self, Error> {
+        if json.len() > MOST_BYTES {
+            return Err(too_many(&[], format!("{} bytes", json.len()), MOST_BYTES));
+        }
+        let document = Node::parse(json).map_err(|error| {
+            let expected = "an object with the field tracks is expected";
+            let (found, allowed) = match json {
+                [] => ("nothing", expected.to_owned()),
+                _ => ("not valid JSON", format!("{expected} ({error})")),
+            };
+            Error { path: String::new(), found: found.to_owned(), allowed }
+        })?;
+        let written: PluginConfig = document.read()?;
+        if written.tracks.is_empty() {
+            return Err(document.error(&[TRACKS], "at least one track is required"));
+        }
+        compile(&document, written)
     }
-    let document = Node::parse(json).map_err(|error| {
-        let expected = "an object with the field tracks is expected";
-        let (found, allowed) = match json {
-            [] => ("nothing", expected.to_owned()),
-            _ => ("not valid JSON", format!("{expected} ({error})")),
-        };
-        Error { path: String::new(), found: found.to_owned(), allowed }
-    })?;
-    let written: PluginConfig = document.read()?;
-    if written.tracks.is_empty() {
-        return Err(document.error(&[TRACKS], "at least one track is required"));
-    }
-    compile(&document, written)
-}
 
-/// The defaults, without a track.
-#[cold]
-fn neutral() -> Result<Config, Error> {
-    let document = Node::parse(br#"{"tracks":[]}"#).map_err(|error| Error {
-        path: String::new(),
-        found: String::new(),
-        allowed: error.to_string(),
-    })?;
-    let written = document.read()?;
-    compile(&document, written)
+    /// The defaults, and no track: for a proxy that has none to follow.
+    #[cold]
+    pub(crate) fn neutral() -> Option<Self> {
+        let document = Node::parse(br#"{"tracks":[]}"#).ok()?;
+        compile(&document, document.read().ok()?).ok()
+    }
 }
 
 #[cold]

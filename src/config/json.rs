@@ -178,7 +178,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
 /// Where the first name stands that has stood before.
 #[cold]
-pub(super) fn repeated<'a>(names: &mut dyn Iterator<Item = &'a str>) -> Option<usize> {
+pub(super) fn repeated(names: &mut dyn Iterator<Item = &str>) -> Option<usize> {
     let mut known = BTreeSet::new();
     names.enumerate().find(|(_, name)| !known.insert(name.as_bytes())).map(|(at, _)| at)
 }
