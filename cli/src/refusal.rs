@@ -8,7 +8,7 @@ use release_track::config::{Config, Error};
 
 /// The only configuration in files that the filter takes; otherwise, why there is none.
 pub(crate) fn the_one(files: &[File]) -> Result<(Configuration<'_>, Config), Failure> {
-    if let Some(diagnostic) = files.iter().find_map(not_yaml) {
+    if let Some(diagnostic) = files.iter().find_map(not_valid) {
         return Err(Failure::report(diagnostic.render()));
     }
     let mut manifests = Manifests::of(files);
@@ -45,7 +45,7 @@ pub(crate) fn foreign(file: &File, object: &str) -> String {
     )
 }
 
-pub(crate) fn not_yaml(file: &File) -> Option<Diagnostic<'_>> {
+pub(crate) fn not_valid(file: &File) -> Option<Diagnostic<'_>> {
     let error = file.documents.as_ref().err()?;
     let (code, format) = if file.is_json() { ("json", "JSON") } else { ("yaml", "YAML") };
     Some(Diagnostic {

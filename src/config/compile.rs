@@ -3,7 +3,7 @@
 
 use super::error::{Error, Step, json_path};
 use super::fields::{self, PluginConfig};
-use super::json::Node;
+use super::json::{Node, repeated};
 use super::valid::{Config, Edge, Egress, Isolation};
 use super::values::{
     AppName, CookieName, Correlated, Domain, LabelName, ParameterName, PreviewKey, TagKey, Text,
@@ -23,18 +23,6 @@ use std::collections::BTreeSet;
 
 const TRACKS: Step<'_> = Step::Field("tracks");
 
-impl Config {
-    /// Parses the JSON that the proxy hands to the filter. The first error is returned.
-    pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        parse(json)
-    }
-
-    /// The defaults, and no track: for a proxy that has none to follow.
-    pub(crate) fn neutral() -> Option<Self> {
-        neutral().ok()
-    }
-}
-
 // What a proxy can take: it does its work for each of these on the thread that all requests wait for.
 const MOST_BYTES: usize = 4 << 20;
 const MOST_TRACKS: usize = 1024;
@@ -47,37 +35,34 @@ fn too_many(path: &[Step<'_>], found: String, most: usize) -> Error {
     Error { path: json_path(path), found, allowed: format!("at most {most} are allowed") }
 }
 
-#[cold]
-fn parse(json: &[u8]) -> Result<Config, Error> {
-    if json.len() > MOST_BYTES {
-        return Err(too_many(&[], format!("{} bytes", json.len()), MOST_BYTES));
+impl Config {
+    /// Parses the JSON that the proxy hands to the filter. The first error is returned.
+    #[cold]
+    pub fn parse(json: &[u8]) -> Result<Self, Error> {
+        if json.len() > MOST_BYTES {
+            return Err(too_many(&[], format!("{} bytes", json.len()), MOST_BYTES));
+        }
+        let document = Node::parse(json).map_err(|error| {
+            let expected = "an object with the field tracks is expected";
+            let (found, allowed) = match json {
+                [] => ("nothing", expected.to_owned()),
+                _ => ("not valid JSON", format!("{expected} ({error})")),
+            };
+            Error { path: String::new(), found: found.to_owned(), allowed }
+        })?;
+        let written: PluginConfig = document.read()?;
+        if written.tracks.is_empty() {
+            return Err(document.error(&[TRACKS], "at least one track is required"));
+        }
+        compile(&document, written)
     }
-    let document = Node::parse(json).map_err(|error| {
-        let expected = "an object with the field tracks is expected";
-        let (found, allowed) = match json {
-            [] => ("nothing", expected.to_owned()),
-            _ if error.is_data() => ("not valid JSON", error.to_string()),
-            _ => ("not valid JSON", format!("{expected} ({error})")),
-        };
-        Error { path: String::new(), found: found.to_owned(), allowed }
-    })?;
-    let written: PluginConfig = document.read()?;
-    if written.tracks.is_empty() {
-        return Err(document.error(&[TRACKS], "at least one track is required"));
-    }
-    compile(&document, written)
-}
 
-/// The defaults, without a track.
-#[cold]
-fn neutral() -> Result<Config, Error> {
-    let document = Node::parse(br#"{"tracks":[]}"#).map_err(|error| Error {
-        path: String::new(),
-        found: String::new(),
-        allowed: error.to_string(),
-    })?;
-    let written = document.read()?;
-    compile(&document, written)
+    /// The defaults, and no track: for a proxy that has none to follow.
+    #[cold]
+    pub(crate) fn neutral() -> Option<Self> {
+        let document = Node::parse(br#"{"tracks":[]}"#).ok()?;
+        compile(&document, document.read().ok()?).ok()
+    }
 }
 
 #[cold]
@@ -142,8 +127,11 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
     if written.len() > MOST_TRACKS {
         return Err(too_many(&[TRACKS], format!("{} tracks", written.len()), MOST_TRACKS));
     }
+    if let Some(index) = repeated(&mut written.iter().map(|track| track.name.0.as_str())) {
+        let path = [TRACKS, Step::Item(index), Step::Field("name")];
+        return Err(document.error(&path, "another track has this name already"));
+    }
     let mut names = Vec::new();
-    let mut known = BTreeSet::new();
     let mut workloads = Vec::new();
     let mut rules = Vec::new();
     let mut shares = Vec::new();
@@ -152,10 +140,6 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
     for (id, track) in (0..).map(TrackId).zip(written) {
         let field = |field| [TRACKS, Step::Item(id.0.into()), Step::Field(field)];
         let TrackName(name) = track.name;
-        if !known.insert(name.clone()) {
-            let message = "another track has this name already";
-            return Err(document.error(&field("name"), message));
-        }
         let count = rules.len() + track.rules.len();
         if count > MOST_RULES {
             return Err(too_many(&field("match"), format!("{count} rules"), MOST_RULES));
@@ -181,22 +165,27 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
 
 #[cold]
 fn check_subjects(rules: &[Rule]) -> Result<(), Error> {
-    let mut subjects = BTreeSet::new();
+    let mut cookies = BTreeSet::new();
+    let mut headers = BTreeSet::new();
+    let mut parameters = BTreeSet::new();
     for rule in rules {
-        subjects.extend(rule.conditions.iter().filter_map(|condition| match &condition.subject {
-            Subject::Cookie(name) => Some((0, name)),
-            Subject::Header(name) => Some((1, name)),
-            Subject::QueryParam(name) => Some((2, name)),
-            Subject::Uri | Subject::Method | Subject::Authority => None,
-        }));
-        if subjects.len() > MOST_SUBJECTS {
+        for condition in &rule.conditions {
+            match &condition.subject {
+                Subject::Cookie(name) => cookies.insert(&**name),
+                Subject::Header(name) => headers.insert(&**name),
+                Subject::QueryParam(name) => parameters.insert(&**name),
+                Subject::Uri | Subject::Method | Subject::Authority => continue,
+            };
+        }
+        let count = cookies.len() + headers.len() + parameters.len();
+        if count > MOST_SUBJECTS {
             let path = [
                 TRACKS,
                 Step::Item(rule.track.0.into()),
                 Step::Field("match"),
                 Step::Item(rule.index),
             ];
-            let found = format!("{} different cookies, headers and parameters", subjects.len());
+            let found = format!("{count} different cookies, headers and parameters");
             return Err(too_many(&path, found, MOST_SUBJECTS));
         }
     }

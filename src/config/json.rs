@@ -14,19 +14,19 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 use serde_json::Number;
-use std::collections::{BTreeMap, btree_map};
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::slice;
 
-/// A JSON value. Fields of an object are in the order of their names, so that what is made of them
-/// does not depend on how they came.
+/// A JSON value.
 pub(super) enum Node {
     Null,
     Bool(bool),
     Number(Number),
     String(Box<str>),
     List(Vec<Node>),
-    Object(BTreeMap<Box<str>, Node>),
+    /// Names and values, as they came: a name may stand there twice.
+    Object(Vec<(Box<str>, Node)>),
 }
 
 impl Node {
@@ -45,7 +45,9 @@ impl Node {
     #[cold]
     pub(super) fn error(&self, path: &[Step<'_>], allowed: impl Into<String>) -> Error {
         let node = path.iter().try_fold(self, |node, step| match (node, *step) {
-            (Self::Object(fields), Step::Field(name)) => fields.get(name),
+            (Self::Object(fields), Step::Field(name)) => {
+                fields.iter().find(|(known, _)| **known == *name).map(|(_, value)| value)
+            }
             (Self::List(items), Step::Item(index)) => items.get(index),
             _ => None,
         });
@@ -166,16 +168,19 @@ impl<'de> Visitor<'de> for AnyValue {
 
     #[inline(never)]
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Node, A::Error> {
-        let mut object = BTreeMap::new();
-        while let Some(name) = fields.next_key::<Box<str>>()? {
-            if object.contains_key(&name) {
-                let message = format!("the field {:?} stands here a second time", shown(&name));
-                return Err(de::Error::custom(message));
-            }
-            object.insert(name, fields.next_value()?);
+        let mut object: Vec<(Box<str>, Node)> = Vec::new();
+        while let Some(field) = fields.next_entry()? {
+            object.push(field);
         }
         Ok(Node::Object(object))
     }
+}
+
+/// Where the first name stands that has stood before.
+#[cold]
+pub(super) fn repeated(names: &mut dyn Iterator<Item = &str>) -> Option<usize> {
+    let mut known = BTreeSet::new();
+    names.enumerate().find(|(_, name)| !known.insert(name.as_bytes())).map(|(at, _)| at)
 }
 
 /// What a type is read from.
@@ -187,13 +192,23 @@ pub(super) struct Place<'de> {
 }
 
 impl<'de> Place<'de> {
-    fn object(self) -> Result<Fields<'de>, Failure> {
-        match self.node {
-            Node::Object(fields) => {
-                Ok(Fields { fields: fields.iter(), value: None, secret: self.secret })
+    #[inline(never)]
+    fn object(self) -> Result<&'de [(Box<str>, Node)], Failure> {
+        let Node::Object(fields) = self.node else {
+            return Err(de::Error::custom("expected an object (name: value)"));
+        };
+        match repeated(&mut fields.iter().map(|(name, _)| &**name)).and_then(|at| fields.get(at)) {
+            Some((name, _)) => {
+                let mut failure: Failure = de::Error::custom("only one is allowed here");
+                failure.0.found = Some("a field that stands here twice".to_owned());
+                Err(failure.behind(Step::Field(name)))
             }
-            _ => Err(de::Error::custom("expected an object (name: value)")),
+            None => Ok(fields),
         }
+    }
+
+    fn fields(self) -> Result<Fields<'de>, Failure> {
+        Ok(Fields { fields: self.object()?.iter(), value: None, secret: self.secret })
     }
 }
 
@@ -269,7 +284,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
 
     #[inline(never)]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_map(self.object()?)
+        visitor.visit_map(self.fields()?)
     }
 
     #[inline(never)]
@@ -279,7 +294,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
-        visitor.visit_map(self.object()?)
+        visitor.visit_map(self.fields()?)
     }
 
     /// A string, or an object that has one field.
@@ -294,10 +309,10 @@ impl<'de> Deserializer<'de> for Place<'de> {
             Node::String(name) if variants.contains(&&**name) => {
                 return visitor.visit_enum(Variant { name, inside: None });
             }
-            Node::Object(fields) if fields.len() == 1 => {
-                if let Some((name, node)) = fields.first_key_value() {
-                    return visitor
-                        .visit_enum(Variant { name, inside: Some(Self { node, ..self }) });
+            Node::Object(_) => {
+                if let [(name, node)] = self.object()? {
+                    let inside = Some(Self { node, ..self });
+                    return visitor.visit_enum(Variant { name, inside });
                 }
             }
             _ => {}
@@ -337,7 +352,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 }
 
 struct Fields<'de> {
-    fields: btree_map::Iter<'de, Box<str>, Node>,
+    fields: slice::Iter<'de, (Box<str>, Node)>,
     /// The field whose name was read last.
     value: Option<(&'de str, &'de Node)>,
     secret: bool,

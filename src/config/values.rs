@@ -128,10 +128,13 @@ strings! {
 
     /// A DNS domain in lower case, without a wildcard or dots at its ends.
     Domain(Box<str>) {"minLength": 1} = |name| {
-        let domain = text(name)?.trim_start_matches("*.").trim_matches('.').to_ascii_lowercase();
-        match &*domain {
+        let mut domain = &*text(name)?;
+        while let Some(rest) = domain.strip_prefix("*.") {
+            domain = rest;
+        }
+        match domain.trim_matches('.') {
             "" => Err("a domain such as svc.cluster.local is expected here".into()),
-            _ => Ok(domain.into()),
+            domain => Ok(domain.to_ascii_lowercase().into()),
         }
     };
 

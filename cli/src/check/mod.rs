@@ -12,7 +12,7 @@ use crate::failure::{Failure, REFUSED};
 use crate::input;
 use crate::input::manifest::{Configuration, Manifests};
 use crate::output::{Output, say, to_json};
-use crate::refusal::{foreign, not_yaml, nothing, refused, the_one};
+use crate::refusal::{foreign, not_valid, nothing, refused, the_one};
 use crate::report::{Diagnostic, Record};
 use clap::Args;
 use serde::Serialize;
@@ -95,7 +95,7 @@ impl Check {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let files = input::load(&self.files)?;
         let previous = input::load(self.previous.as_slice())?;
-        let mut diagnostics: Vec<_> = files.iter().filter_map(not_yaml).collect();
+        let mut diagnostics: Vec<_> = files.iter().filter_map(not_valid).collect();
         let manifests = Manifests::of(&files);
         let mut valid = Vec::new();
         for source in &manifests.configurations {
