@@ -123,10 +123,9 @@ impl Plan {
                     facts.explain(Step::Arrived { track: names.label(self.stamps), outcome });
                     match outcome {
                         Outcome::Crossed if enforce => Arrival::Refused,
-                        Outcome::Match
-                        | Outcome::Baseline
-                        | Outcome::Crossed
-                        | Outcome::Stray => Arrival::Counted(outcome),
+                        Outcome::Match | Outcome::Baseline | Outcome::Crossed | Outcome::Stray => {
+                            Arrival::Counted(outcome)
+                        }
                     }
                 }
             };
