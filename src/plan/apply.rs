@@ -5,7 +5,7 @@ use super::intent::{Arrival, Plan, Rare, Source};
 use super::metrics::Metrics;
 use super::response::{self, Response};
 use crate::carrier::Edit;
-use crate::carrier::propagator::{Change, Propagator, Treatment};
+use crate::carrier::propagator::{Change, Propagator};
 use crate::carrier::view::View;
 use crate::host::explain::Step;
 use crate::host::{Host, Verdict};
@@ -34,10 +34,8 @@ pub(crate) fn apply(
         }
         Source::Carried(carrier) => metrics.propagated(host, plan.follows, carrier),
         Source::Neutral => metrics.happened(host, Event::Neutral),
-        Source::Unsaid => {}
-    }
-    if treatment == Treatment::Strip && propagator.is_borne(view) {
-        metrics.happened(host, Event::Stripped);
+        Source::Left if propagator.is_borne(view) => metrics.happened(host, Event::Stripped),
+        Source::Left | Source::Unsaid => {}
     }
     if let Some(rare) = plan.effects.0 {
         apply_rare(host, *rare, propagator, metrics, response);

@@ -33,6 +33,8 @@ pub(crate) enum Source {
     Carried(Option<Carrier>),
     /// That is nobody's concern.
     Unsaid,
+    /// It leaves the mesh, and follows nothing any more.
+    Left,
     /// No good configuration has come yet.
     Neutral,
 }
@@ -74,9 +76,9 @@ impl Plan {
         Self { follows, source, treatment, effects, stamps, is_dry, arrival }
     }
 
-    /// Nothing else is done than this, and nothing is stamped.
-    pub(crate) fn only(treatment: Treatment, effects: Effects) -> Self {
-        Self::new(Carried::Baseline, Source::Unsaid, treatment, effects)
+    /// The request leaves the mesh. Nothing else is done than this, and nothing is stamped.
+    pub(crate) fn leaving(treatment: Treatment, effects: Effects) -> Self {
+        Self::new(Carried::Baseline, Source::Left, treatment, effects)
     }
 
     /// The request arrives at a pod.
