@@ -9,7 +9,7 @@ use crate::carrier::propagator::{Change, Propagator};
 use crate::carrier::view::View;
 use crate::host::explain::Step;
 use crate::host::{Host, Verdict};
-use crate::vocabulary::{Carrier, Event, Family, Outcome};
+use crate::vocabulary::{Carrier, Event, Family};
 
 /// Applies a plan. What its response gets is left in `response`.
 ///
@@ -43,8 +43,8 @@ pub(crate) fn apply(
     match plan.arrival {
         Arrival::None | Arrival::Open => {}
         Arrival::Counted(outcome) => metrics.arrived(host, stamps, outcome),
-        Arrival::Refused => {
-            metrics.arrived(host, stamps, Outcome::Crossed);
+        Arrival::Refused(outcome) => {
+            metrics.arrived(host, stamps, outcome);
             let refusal = arrivals.refusal(propagator.names().label(stamps));
             if host.reply(421, &refusal).is_ok() {
                 return Verdict::Replied;

@@ -48,8 +48,8 @@ pub(super) enum Arrival {
     Open,
     /// It is counted,
     Counted(Outcome),
-    /// or counted as crossed, and the proxy responds in place of the upstream.
-    Refused,
+    /// or counted, and the proxy responds in place of the upstream.
+    Refused(Outcome),
 }
 
 /// What applies to all requests of a proxy.
@@ -124,11 +124,14 @@ impl Plan {
                 Some(outcome) => {
                     facts.explain(Step::Arrived { track: names.label(self.stamps), outcome });
                     match outcome {
-                        Outcome::Crossed if enforce => Arrival::Refused,
+                        Outcome::Crossed | Outcome::Mirrored if enforce => {
+                            Arrival::Refused(outcome)
+                        }
                         Outcome::Match
                         | Outcome::Baseline
                         | Outcome::Crossed
-                        | Outcome::Stray => Arrival::Counted(outcome),
+                        | Outcome::Stray
+                        | Outcome::Mirrored => Arrival::Counted(outcome),
                     }
                 }
             };

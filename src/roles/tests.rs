@@ -597,8 +597,8 @@ mod sidecar {
                 "track=.=v2;.;outcome=.=crossed;.;arrivals_total 1",
                 "track=.=other;.;outcome=.=baseline;.;arrivals_total 1",
                 "track=.=v2;.;outcome=.=baseline;.;arrivals_total 1",
-                "",
-                ""
+                "track=.=v2;.;outcome=.=mirrored;.;arrivals_total 1",
+                "track=.=v2;.;outcome=.=mirrored;.;arrivals_total 1"
             ]
         );
     }
