@@ -70,6 +70,8 @@ words! {
         Crossed = "crossed": "a request of {track} does not belong at this pod",
         /// A request on baseline at a pod that belongs to a track.
         Stray = "stray": "a request on baseline at a pod that belongs to a track",
+        /// The same as crossed, of a request that is mirrored, or says that it is.
+        Mirrored = "mirrored": "a mirrored request of {track} does not belong at this pod",
     }
 }
 

@@ -5,8 +5,12 @@
 //! configuration arrives, each with room for a few entries; the memory is bounded for ever. An id
 //! is stored and compared whole: a collision can lose a track, never invent one.
 //!
-//! Keys: `release-track/1/SLOTS/BUCKET`, and `release-track/1/SLOTS/newest` for the marker, the
-//! newest expiry of all. Values: entries, one after the other: id (16 bytes), expiry (8 bytes,
+//! Every configuration uses the same buckets, as many of them as its `slots`: there are never more
+//! than the largest `slots` that the process saw. Where `slots` changes, an id may be looked for in
+//! another bucket than the one it is in; it is then lost, until it expires or `slots` is as before.
+//!
+//! Keys: `release-track/2/BUCKET`, and `release-track/2/newest` for the marker, the newest expiry
+//! of all. Values: entries, one after the other: id (16 bytes), expiry (8 bytes,
 //! milliseconds of the Unix epoch), length of the name (1 byte; 0: ambiguous), name. The marker: 8 bytes. All
 //! numbers are little-endian. Every other plugin of the proxy can write there too, so any bytes
 //! are survived.
@@ -84,26 +88,19 @@ impl Memory {
     /// Makes the buckets where they are not there yet.
     pub fn new(host: &mut impl Host, slots: u32, ttl_ms: u64) -> Self {
         let memory = Self { slots, ttl_ms, newest: Cell::new(0) };
-        // The marker is made last: where it is, all buckets are.
-        if !matches!(host.shared_data(memory.marker().as_bytes()), Ok(Some(_))) {
+        // They are made in this order: where the last one is, all are.
+        let last = Text::bucket(slots.saturating_sub(1));
+        if !matches!(host.shared_data(last.as_bytes()), Ok(Some(_))) {
+            let _ = host.set_shared_data(Text::marker().as_bytes(), &[], ONLY_NEW);
             for slot in 0..slots {
-                let _ = host.set_shared_data(memory.key(slot).as_bytes(), &[], ONLY_NEW);
+                let _ = host.set_shared_data(Text::bucket(slot).as_bytes(), &[], ONLY_NEW);
             }
-            let _ = host.set_shared_data(memory.marker().as_bytes(), &[], ONLY_NEW);
         }
         memory
     }
 
-    fn marker(&self) -> Text {
-        Text::new(self.slots, None)
-    }
-
-    fn key(&self, slot: u32) -> Text {
-        Text::new(self.slots, Some(slot))
-    }
-
     fn bucket(&self, id: TraceId) -> Text {
-        self.key((id.low() % u64::from(self.slots.max(1))) as u32)
+        Text::bucket((id.low() % u64::from(self.slots.max(1))) as u32)
     }
 
     /// Remembers that a request with this id follows `name`.
@@ -200,7 +197,7 @@ impl Memory {
 
     /// Whether anything can be remembered now: one read while nothing is.
     pub fn is_live(&self, facts: &mut impl Facts) -> bool {
-        let newest = match facts.shared_data(self.marker().as_bytes()) {
+        let newest = match facts.shared_data(Text::marker().as_bytes()) {
             Ok(Some((value, _))) => read_marker(&value),
             _ => 0,
         };
@@ -214,13 +211,15 @@ impl Memory {
         }
         let newest = (expires / MARKER_STEP_MS).saturating_add(1).saturating_mul(MARKER_STEP_MS);
         for _ in 0..TRIES {
-            let Ok(Some((value, cas))) = host.shared_data(self.marker().as_bytes()) else { return };
+            let Ok(Some((value, cas))) = host.shared_data(Text::marker().as_bytes()) else {
+                return;
+            };
             let seen = read_marker(&value);
             if seen >= expires {
                 self.newest.set(seen);
                 return;
             }
-            match host.set_shared_data(self.marker().as_bytes(), &newest.to_le_bytes(), cas) {
+            match host.set_shared_data(Text::marker().as_bytes(), &newest.to_le_bytes(), cas) {
                 Ok(()) => {
                     self.newest.set(newest);
                     return;
@@ -301,22 +300,21 @@ fn serialize(entries: &[Entry]) -> Vec<u8> {
 
 /// A key, without an allocation.
 struct Text {
-    bytes: [u8; 40],
+    bytes: [u8; 32],
     length: usize,
 }
 
 impl Text {
-    fn new(slots: u32, slot: Option<u32>) -> Self {
-        let mut text = Self { bytes: [0; 40], length: 0 };
-        text.push(b"release-track/1/");
-        text.push_number(slots);
-        match slot {
-            Some(slot) => {
-                text.push(b"/");
-                text.push_number(slot);
-            }
-            None => text.push(b"/newest"),
-        }
+    fn marker() -> Self {
+        let mut text = Self { bytes: [0; 32], length: 0 };
+        text.push(b"release-track/2/newest");
+        text
+    }
+
+    fn bucket(slot: u32) -> Self {
+        let mut text = Self { bytes: [0; 32], length: 0 };
+        text.push(b"release-track/2/");
+        text.push_number(slot);
         text
     }
 
@@ -394,8 +392,8 @@ mod tests {
         let (mut host, memory) = new(12);
         let keys: Vec<_> = host.shared.keys().map(|k| k.escape_ascii().to_string()).collect();
         assert_eq!(keys.len(), 13);
-        assert!(keys.contains(&"release-track/1/12/11".to_owned()));
-        assert!(keys.contains(&"release-track/1/12/newest".to_owned()));
+        assert!(keys.contains(&"release-track/2/11".to_owned()));
+        assert!(keys.contains(&"release-track/2/newest".to_owned()));
         for value in 1..1000 {
             memory.remember(&mut host, id(value), "v2");
         }
@@ -411,11 +409,27 @@ mod tests {
         let again = Memory::new(&mut host, 2, 60_000);
         assert_eq!(recall(&mut host, &again, 7).as_deref(), Some("v2"));
         // Another worker that was making it at the same time overwrites nothing.
-        let marker = memory.marker();
-        let marker = host.shared.remove(marker.as_bytes());
-        assert!(marker.is_some());
+        assert!(host.shared.remove(Text::bucket(1).as_bytes()).is_some());
+        memory.remember(&mut host, id(8), "v2");
         let third = Memory::new(&mut host, 2, 60_000);
-        assert_eq!(recall(&mut host, &third, 7).as_deref(), Some("v2"));
+        assert_eq!(recall(&mut host, &third, 8).as_deref(), Some("v2"));
+        assert!(third.is_live(&mut host));
+    }
+
+    #[test]
+    fn other_slots_use_the_buckets_of_before() {
+        let (mut host, memory) = new(12);
+        memory.remember(&mut host, id(25), "v2");
+        for slots in [5, 12, 24, 1, 3, 16] {
+            let memory = Memory::new(&mut host, slots, 60_000);
+            // In the bucket of 25 with 12, 24, 3 and so on: found by chance, and never as another.
+            let known = recall(&mut host, &memory, 25);
+            assert_eq!(known.is_some(), 25 % slots == 1, "{slots} slots");
+            assert!(memory.is_live(&mut host));
+            memory.remember(&mut host, id(1000 + u128::from(slots)), "v3");
+            assert_eq!(recall(&mut host, &memory, 1000 + u64::from(slots)).as_deref(), Some("v3"));
+        }
+        assert_eq!(host.shared.len(), 24 + 1);
     }
 
     #[test]
@@ -493,7 +507,7 @@ mod tests {
             memory.remember(&mut host, id(9), "v3");
             assert_eq!(recall(&mut host, &memory, 9).as_deref(), Some("v3"));
         }
-        let marker = memory.marker().as_bytes().to_vec();
+        let marker = Text::marker().as_bytes().to_vec();
         for value in [vec![], vec![1; 7], vec![0xff; 8], vec![0xff; 9]] {
             host.shared.get_mut(&marker).unwrap().0 = value.clone();
             assert_eq!(memory.is_live(&mut host), value.len() == 8);

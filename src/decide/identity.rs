@@ -50,6 +50,25 @@ impl Identity {
         matches!(self, Self::Cookie(_)) && opens_a_page(view)
     }
 
+    /// The Set-Cookie of an identity that this very request may have been given, where Envoy
+    /// redirects it internally (`ConnectionManagerImpl::ActiveStream::recreateStream`): the request
+    /// passes the filter anew, with the cookie that was added to it, and what its first response
+    /// was to be given is lost. A client that had the identity before gets it once more.
+    pub(super) fn give_again(&self, view: &View<'_>, id: &[u8]) -> Option<String> {
+        if !redirected_internally(view) || !self.can_be_given(view) {
+            return None;
+        }
+        let is_minted = id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit);
+        let id = std::str::from_utf8(id).ok().filter(|_| is_minted)?;
+        self.set_cookie(view, id)
+    }
+
+    fn set_cookie(&self, view: &View<'_>, id: &str) -> Option<String> {
+        let Self::Cookie(name) = self else { return None };
+        let secure = secure(view);
+        Some(format!("{name}={id}; Path=/; Max-Age={MAX_AGE}; SameSite=Lax{secure}"))
+    }
+
     /// The cookie that gives a client this identity, from 128 random bits.
     pub(super) fn mint(&self, view: &View<'_>, random: [u8; 16]) -> Option<Minted> {
         let Self::Cookie(name) = self else { return None };
@@ -59,8 +78,7 @@ impl Identity {
             cookie.extend(b"; ");
         }
         cookie.extend(format!("{name}={id}").as_bytes());
-        let secure = secure(view);
-        let set_cookie = format!("{name}={id}; Path=/; Max-Age={MAX_AGE}; SameSite=Lax{secure}");
+        let set_cookie = self.set_cookie(view, &id)?;
         Some(Minted { id, cookie, set_cookie })
     }
 }
@@ -72,6 +90,12 @@ pub(super) fn secure(view: &View<'_>) -> &'static str {
         .first(b"x-forwarded-proto")
         .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
     if by_tls { "; Secure" } else { "" }
+}
+
+/// Envoy adds this header as it redirects a request, and an edge removes it from what clients send
+/// (`ConnectionManagerUtility::cleanInternalHeaders`).
+fn redirected_internally(view: &View<'_>) -> bool {
+    view.headers.first(b"x-envoy-original-url").is_some()
 }
 
 /// A GET that asks for `text/html`: a person goes to a page.

@@ -156,6 +156,12 @@ impl Decider {
         if let Some(minted) = minted {
             effects.set_cookie(minted.cookie);
             effects.of_response().set_cookie(minted.set_cookie);
+        } else if let Some(identity) = identity
+            && self.gives_identities
+            && let Some(cookie) = self.identity.give_again(view, identity)
+            && egress.leads(facts) != Leads::Outside
+        {
+            effects.of_response().set_cookie(cookie);
         }
         track
     }

@@ -5,11 +5,11 @@ use super::intent::{Arrival, Plan, Rare, Source};
 use super::metrics::Metrics;
 use super::response::{self, Response};
 use crate::carrier::Edit;
-use crate::carrier::propagator::{Change, Propagator, Treatment};
+use crate::carrier::propagator::{Change, Propagator};
 use crate::carrier::view::View;
 use crate::host::explain::Step;
 use crate::host::{Host, Verdict};
-use crate::vocabulary::{Carrier, Event, Family, Outcome};
+use crate::vocabulary::{Carrier, Event, Family};
 
 /// Applies a plan. What its response gets is left in `response`.
 ///
@@ -34,10 +34,8 @@ pub(crate) fn apply(
         }
         Source::Carried(carrier) => metrics.propagated(host, plan.follows, carrier),
         Source::Neutral => metrics.happened(host, Event::Neutral),
-        Source::Unsaid => {}
-    }
-    if treatment == Treatment::Strip && propagator.is_borne(view) {
-        metrics.happened(host, Event::Stripped);
+        Source::Left if propagator.is_borne(view) => metrics.happened(host, Event::Stripped),
+        Source::Left | Source::Unsaid => {}
     }
     if let Some(rare) = plan.effects.0 {
         apply_rare(host, *rare, propagator, metrics, response);
@@ -45,8 +43,8 @@ pub(crate) fn apply(
     match plan.arrival {
         Arrival::None | Arrival::Open => {}
         Arrival::Counted(outcome) => metrics.arrived(host, stamps, outcome),
-        Arrival::Refused => {
-            metrics.arrived(host, stamps, Outcome::Crossed);
+        Arrival::Refused(outcome) => {
+            metrics.arrived(host, stamps, outcome);
             let refusal = arrivals.refusal(propagator.names().label(stamps));
             if host.reply(421, &refusal).is_ok() {
                 return Verdict::Replied;

@@ -16,8 +16,8 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// What the arrival means; `None` for ordinary baseline traffic, and for mirrored requests,
-    /// which are nobody's.
+    /// What the arrival means; `None` for ordinary baseline traffic, and for mirrored requests that
+    /// did not cross. Any client may say that its request is mirrored.
     pub(crate) fn outcome(&self, view: &View<'_>, follows: Carried) -> Option<Outcome> {
         let outcome = match follows {
             Carried::Track(track) if self.tracks.contains(&track) => Outcome::Match,
@@ -29,7 +29,11 @@ impl Arrivals {
             Carried::Baseline if self.tracks.is_empty() => return None,
             Carried::Baseline => Outcome::Stray,
         };
-        (!is_mirrored(view)).then_some(outcome)
+        match outcome {
+            _ if !is_mirrored(view) => Some(outcome),
+            Outcome::Crossed => Some(Outcome::Mirrored),
+            Outcome::Match | Outcome::Baseline | Outcome::Stray | Outcome::Mirrored => None,
+        }
     }
 
     /// What a client is told whose request met the wrong version.

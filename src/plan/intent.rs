@@ -33,6 +33,8 @@ pub(crate) enum Source {
     Carried(Option<Carrier>),
     /// That is nobody's concern.
     Unsaid,
+    /// It leaves the mesh, and follows nothing any more.
+    Left,
     /// No good configuration has come yet.
     Neutral,
 }
@@ -46,8 +48,8 @@ pub(super) enum Arrival {
     Open,
     /// It is counted,
     Counted(Outcome),
-    /// or counted as crossed, and the proxy responds in place of the upstream.
-    Refused,
+    /// or counted, and the proxy responds in place of the upstream.
+    Refused(Outcome),
 }
 
 /// What applies to all requests of a proxy.
@@ -74,9 +76,9 @@ impl Plan {
         Self { follows, source, treatment, effects, stamps, is_dry, arrival }
     }
 
-    /// Nothing else is done than this, and nothing is stamped.
-    pub(crate) fn only(treatment: Treatment, effects: Effects) -> Self {
-        Self::new(Carried::Baseline, Source::Unsaid, treatment, effects)
+    /// The request leaves the mesh. Nothing else is done than this, and nothing is stamped.
+    pub(crate) fn leaving(treatment: Treatment, effects: Effects) -> Self {
+        Self::new(Carried::Baseline, Source::Left, treatment, effects)
     }
 
     /// The request arrives at a pod.
@@ -122,10 +124,14 @@ impl Plan {
                 Some(outcome) => {
                     facts.explain(Step::Arrived { track: names.label(self.stamps), outcome });
                     match outcome {
-                        Outcome::Crossed if enforce => Arrival::Refused,
-                        Outcome::Match | Outcome::Baseline | Outcome::Crossed | Outcome::Stray => {
-                            Arrival::Counted(outcome)
+                        Outcome::Crossed | Outcome::Mirrored if enforce => {
+                            Arrival::Refused(outcome)
                         }
+                        Outcome::Match
+                        | Outcome::Baseline
+                        | Outcome::Crossed
+                        | Outcome::Stray
+                        | Outcome::Mirrored => Arrival::Counted(outcome),
                     }
                 }
             };

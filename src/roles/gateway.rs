@@ -24,9 +24,11 @@ pub(crate) fn decide(
     facts.explain(Step::Role(Role::Gateway));
     let carried = if decider.trusts { propagator.extract(facts, view) } else { None };
     let Decided { follows, reason, effects } = decider.decide(facts, view, carried, egress);
-    // An egress gateway is a gateway too.
-    if let Some(treatment) = leaving(facts, view, propagator, egress, follows) {
-        return Plan::only(treatment, effects);
+    // An egress gateway is a gateway too. What a client sent is guarded against all the same: an
+    // application outside may send it back.
+    if leaving(facts, view, propagator, egress, follows) {
+        let treatment = if decider.trusts { Treatment::Strip } else { Treatment::Clear };
+        return Plan::leaving(treatment, effects);
     }
     let treatment = if decider.trusts { Treatment::HandOver } else { Treatment::Guard };
     Plan::new(follows, Source::Decided(reason), treatment, effects)

@@ -7,7 +7,7 @@ pub(crate) mod neutral;
 pub(crate) mod outbound;
 pub(crate) mod waypoint;
 
-use crate::carrier::propagator::{Propagator, Treatment};
+use crate::carrier::propagator::Propagator;
 use crate::carrier::view::View;
 use crate::host::Facts;
 use crate::host::explain::Step;
@@ -17,8 +17,8 @@ use crate::track::Carried;
 #[cfg(test)]
 mod tests;
 
-/// What is done with a request that leaves the mesh: its track is removed, and nothing else. The
-/// route's cluster is read only if there is something to remove or to stamp.
+/// Whether a request leaves the mesh: its track is then removed, and nothing stamped. The route's
+/// cluster is read only if there is something to remove or to stamp.
 #[inline(never)]
 fn leaving(
     facts: &mut impl Facts,
@@ -26,11 +26,11 @@ fn leaving(
     propagator: &Propagator,
     egress: &Egress,
     follows: Carried,
-) -> Option<Treatment> {
+) -> bool {
     let concerns = matches!(follows, Carried::Track(_)) || propagator.is_borne(view);
     if !concerns || !egress.strip || egress.leads(facts) != Leads::Outside {
-        return None;
+        return false;
     }
     facts.explain(Step::LeavesTheMesh);
-    Some(Treatment::Strip)
+    true
 }

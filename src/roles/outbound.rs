@@ -26,8 +26,8 @@ pub(crate) fn decide(
     if let Some(renewal) = renewal {
         effects.renew(renewal);
     }
-    if let Some(treatment) = leaving(facts, view, propagator, egress, follows) {
-        return Plan::only(treatment, effects);
+    if leaving(facts, view, propagator, egress, follows) {
+        return Plan::leaving(Treatment::Strip, effects);
     }
     let counts = follows != Carried::Baseline || propagator.says_baseline();
     let carrier = extracted.map(|extracted| extracted.carrier);

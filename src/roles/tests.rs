@@ -147,7 +147,7 @@ mod edge {
         host.request(&[("x-release-track", b"v2"), ("x-request-id", TAGGED_V2.as_bytes())]);
         filter.on_request(&mut host, &mut Response::default());
         assert_eq!(host.values("x-release-track"), [""; 0]);
-        assert_eq!(host.values("x-request-id"), [TAGGED_V2]);
+        assert_eq!(host.values("x-request-id"), [SPOILT]);
         assert_eq!(counted(&host), ["release_track.event=.=stripped;.;events_total 1"]);
     }
 
@@ -597,8 +597,8 @@ mod sidecar {
                 "track=.=v2;.;outcome=.=crossed;.;arrivals_total 1",
                 "track=.=other;.;outcome=.=baseline;.;arrivals_total 1",
                 "track=.=v2;.;outcome=.=baseline;.;arrivals_total 1",
-                "",
-                ""
+                "track=.=v2;.;outcome=.=mirrored;.;arrivals_total 1",
+                "track=.=v2;.;outcome=.=mirrored;.;arrivals_total 1"
             ]
         );
     }

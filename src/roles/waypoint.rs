@@ -21,8 +21,8 @@ pub(crate) fn decide(
     let extracted = propagator.extract(facts, view);
     let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
     let effects = Effects::default();
-    if let Some(treatment) = leaving(facts, view, propagator, egress, follows) {
-        return Plan::only(treatment, effects);
+    if leaving(facts, view, propagator, egress, follows) {
+        return Plan::leaving(Treatment::Strip, effects);
     }
     let carrier = extracted.map(|extracted| extracted.carrier);
     let counts = follows != Carried::Baseline;

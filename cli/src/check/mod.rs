@@ -109,7 +109,7 @@ impl Check {
             diagnostics.extend(options::check(valid));
         }
         diagnostics.extend(options::twice(&manifests.configurations));
-        diagnostics.extend(routes::check(&valid, &manifests.routes));
+        diagnostics.extend(routes::check(&valid, &manifests.routes, &manifests.declared));
         let image = self.image.then(|| image::Check::new(self.module.as_deref(), self.insecure));
         let image = image.transpose()?;
         let mut images = Vec::new();

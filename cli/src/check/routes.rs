@@ -7,7 +7,11 @@ use crate::report::Diagnostic;
 use release_track::config::{field_path, item_path};
 use release_track::track::BASELINE;
 
-pub(super) fn check<'a>(valid: &[Valid<'a>], routes: &'a [Routes<'a>]) -> Vec<Diagnostic<'a>> {
+pub(super) fn check<'a>(
+    valid: &[Valid<'a>],
+    routes: &'a [Routes<'a>],
+    declared: &[(String, bool)],
+) -> Vec<Diagnostic<'a>> {
     let mut found = Vec::new();
     if routes.is_empty() || valid.is_empty() {
         return found;
@@ -16,6 +20,9 @@ pub(super) fn check<'a>(valid: &[Valid<'a>], routes: &'a [Routes<'a>]) -> Vec<Di
         let header = &*valid.config.header;
         for (place, (_, name)) in valid.config.names.iter().enumerate() {
             found.extend(unrouted(valid, place, name.as_str(), header, routes));
+        }
+        for routes in routes {
+            found.extend(outside(valid, routes, declared));
         }
     }
     let mut headers: Vec<_> = valid.iter().map(|valid| &*valid.config.header).collect();
@@ -164,6 +171,53 @@ fn no_baseline<'a>(routes: &'a Routes<'a>, header: &str) -> Option<Diagnostic<'a
         }
     }
     None
+}
+
+/// A track's route that leads outside: the filter sees only where the route led before it stamped.
+fn outside<'a>(
+    valid: &Valid<'_>,
+    routes: &'a Routes<'a>,
+    declared: &[(String, bool)],
+) -> Option<Diagnostic<'a>> {
+    if !valid.config.egress.strip {
+        return None;
+    }
+    let header = &*valid.config.header;
+    let is_tracks = |rule: &&Rule| {
+        let mut names = valid.config.names.iter();
+        names.any(|(_, name)| follows(rule, header, name.as_str()))
+            && !rule.removes.iter().any(|name| name == header)
+    };
+    let mut rules = routes.rules.iter().filter(is_tracks);
+    let (host, span) =
+        rules.find_map(|rule| rule.hosts.iter().find(|(host, _)| leaves(valid, host, declared)))?;
+    Some(route_warning(
+        routes,
+        "track-leaves-mesh",
+        span,
+        format!(
+            "a track's route leads to {host}, outside of the mesh, and the header may go along"
+        ),
+        &format!(
+            "keep tracks inside the mesh, or remove {header} and baggage on this route \
+             (headers.request.remove)"
+        ),
+    ))
+}
+
+/// Whether a host is outside of the mesh, as far as the given files tell.
+fn leaves(valid: &Valid<'_>, host: &str, declared: &[(String, bool)]) -> bool {
+    let entry = declared.iter().find(|(declared, _)| match declared.strip_prefix('*') {
+        Some(domain) => host.ends_with(domain),
+        None => declared == host,
+    });
+    match (entry, &valid.config.egress.mesh_domains) {
+        (Some((_, is_outside)), _) => *is_outside,
+        // Istio completes a name without a dot by the namespace and the mesh's domain.
+        (None, _) if !host.contains('.') => false,
+        (None, Some(domains)) => domains.exclude(format!("outbound|||{host}").as_bytes()),
+        (None, None) => !host.split('.').any(|label| label == "svc"),
+    }
 }
 
 /// A route for a track that nobody configures.

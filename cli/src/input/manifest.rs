@@ -56,6 +56,10 @@ pub(crate) struct Rule {
     pub(crate) alternatives: Vec<Vec<Condition>>,
     /// The services that it leads to, without their domain.
     pub(crate) services: Vec<String>,
+    /// The hosts that it leads to, as they stand there.
+    pub(crate) hosts: Vec<(String, Span)>,
+    /// The request headers that it removes, in lower case.
+    pub(crate) removes: Vec<String>,
 }
 
 /// A condition on a request header, or another one, that is only compared.
@@ -86,6 +90,8 @@ pub(crate) enum StringMatch {
 pub(crate) struct Manifests<'a> {
     pub(crate) configurations: Vec<Configuration<'a>>,
     pub(crate) routes: Vec<Routes<'a>>,
+    /// The hosts of ServiceEntries, and whether they are outside of the mesh.
+    pub(crate) declared: Vec<(String, bool)>,
     /// Plugins that are not this filter's.
     pub(crate) foreign: Vec<(&'a File, String)>,
 }
@@ -117,6 +123,7 @@ impl<'a> Manifests<'a> {
                     ("networking.istio.io", "VirtualService") => {
                         self.routes.push(virtual_service(file, document));
                     }
+                    ("networking.istio.io", "ServiceEntry") => self.add_service_entry(document),
                     ("gateway.networking.k8s.io", "HTTPRoute") => {
                         self.routes.push(http_route(file, document));
                     }
@@ -130,6 +137,16 @@ impl<'a> Manifests<'a> {
             }
             _ => self.add_bare(file, document),
         }
+    }
+
+    /// <https://istio.io/latest/docs/reference/config/networking/service-entry/>: outside, if it
+    /// does not say where.
+    fn add_service_entry(&mut self, document: &Node) {
+        let location = document.at(&["spec", "location"]).and_then(Node::text);
+        let hosts = document.at(&["spec", "hosts"]).into_iter().flat_map(Node::items);
+        let is_outside = location != Some("MESH_INTERNAL");
+        let hosts = hosts.filter_map(|host| Some((host.text()?.to_owned(), is_outside)));
+        self.declared.extend(hosts);
     }
 
     /// `pluginConfig` alone, or what stands in it.
@@ -213,7 +230,9 @@ fn virtual_service<'a>(file: &'a File, document: &'a Node) -> Routes<'a> {
     let routes = document.at(&["spec", "http"]).into_iter().flat_map(Node::items);
     let rules = routes.map(|route| {
         let hosts = route.get("route").into_iter().flat_map(Node::items);
-        let hosts = hosts.filter_map(|route| route.at(&["destination", "host"])?.text());
+        let hosts: Vec<_> =
+            hosts.filter_map(|route| text_and_span(route.at(&["destination", "host"])?)).collect();
+        let removes = route.at(&["headers", "request", "remove"]).into_iter();
         Rule {
             span: route.span.clone(),
             alternatives: alternatives(route.get("match"), |member, conditions| {
@@ -235,7 +254,9 @@ fn virtual_service<'a>(file: &'a File, document: &'a Node) -> Routes<'a> {
                     name => conditions.push(Condition::Other(name.to_owned(), member.node.clone())),
                 }
             }),
-            services: hosts.map(service).collect(),
+            services: hosts.iter().map(|(host, _)| service(host)).collect(),
+            hosts,
+            removes: removes.flat_map(Node::items).filter_map(Node::text).map(lower).collect(),
         }
     });
     Routes {
@@ -251,7 +272,12 @@ fn http_route<'a>(file: &'a File, document: &'a Node) -> Routes<'a> {
     let rules = document.at(&["spec", "rules"]).into_iter().flat_map(Node::items);
     let rules = rules.map(|rule| {
         let backends = rule.get("backendRefs").into_iter().flat_map(Node::items);
-        let backends = backends.filter_map(|backend| backend.get("name")?.text());
+        let backends: Vec<_> = backends.collect();
+        let named = |backend: &&Node| backend.get("name").and_then(text_and_span);
+        // Istio's own kind of backend.
+        let is_host = |backend: &&&Node| {
+            backend.get("kind").and_then(Node::text).is_some_and(|kind| kind == "Hostname")
+        };
         Rule {
             span: rule.span.clone(),
             alternatives: alternatives(rule.get("matches"), |member, conditions| {
@@ -269,7 +295,9 @@ fn http_route<'a>(file: &'a File, document: &'a Node) -> Routes<'a> {
                     conditions.push(Condition::Header { name: text("name").to_lowercase(), test });
                 }
             }),
-            services: backends.map(service).collect(),
+            services: backends.iter().filter_map(named).map(|(name, _)| service(&name)).collect(),
+            hosts: backends.iter().filter(is_host).filter_map(named).collect(),
+            removes: removed_by_filters(rule),
         }
     });
     Routes { file, object: object(document, "HTTPRoute"), ordered: false, rules: rules.collect() }
@@ -286,6 +314,21 @@ fn alternatives(
         conditions
     });
     conditions.collect()
+}
+
+/// What the filters of an HTTPRoute's rule remove.
+fn removed_by_filters(rule: &Node) -> Vec<String> {
+    let filters = rule.get("filters").into_iter().flat_map(Node::items);
+    let lists = filters.filter_map(|filter| filter.at(&["requestHeaderModifier", "remove"]));
+    lists.flat_map(Node::items).filter_map(Node::text).map(lower).collect()
+}
+
+fn lower(name: &str) -> String {
+    name.to_lowercase()
+}
+
+fn text_and_span(node: &Node) -> Option<(String, Span)> {
+    Some((node.text()?.to_owned(), node.span.clone()))
 }
 
 /// `forecast.weather.svc.cluster.local` is the service forecast.

@@ -144,7 +144,12 @@ fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
     let route = match &key.cluster {
         Some(cluster) => json!({
             "match": {"prefix": "/"},
-            "route": {"cluster": cluster, "timeout": "0s"},
+            "route": {
+                "cluster": cluster,
+                "timeout": "0s",
+                // Once, if an upstream answers so.
+                "internal_redirect_policy": {"redirect_response_codes": [302]},
+            },
         }),
         // Envoy responds itself, with the path as it then is.
         None => json!({"match": {"prefix": "/"}, "redirect": {"https_redirect": true}}),
