@@ -170,7 +170,7 @@ class Pod:
         return json.loads(said[said.index("{") :])  # the agent's own warnings come before
 
     def _log(self, container):
-        return f"{self.workload}.{container}"
+        return f"{self.name}.{container}"
 
     def _report(self, phase):
         ready = "True" if self.ready else "False"
