@@ -3,6 +3,7 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
+from machine import until
 from pod import Pod
 
 
@@ -61,6 +62,10 @@ class Node:
         new.wait_ready()
         self.pods[pod.namespace, pod.workload] = new
         self._publish()
+        # What a hook before the container's stop is for: callers may still know the old one.
+        for caller in self.pods.values():
+            if caller.proxied:
+                until(f"{caller.workload} forgets {pod.name}", lambda: not caller.knows(pod.address), pause=0.5)
         pod.stop()
         return new
 

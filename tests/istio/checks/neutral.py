@@ -32,7 +32,7 @@ def bad_first(tier, installation):
     for pod in _proxied(tier):
         if (lines := pod.logged(_REFUSED)) != 1:
             raise Stopped(f"{pod.workload} told of one refused configuration in {lines} lines")
-    _status(tier)
+    _until_told(tier, lambda pod: "SYNCED")
     with weather.Traffic(tier.gateway, lambda user: (weather.BASELINE, *weather.story(user))) as after:
         tier.install(installation)
         after.wait(200)
@@ -89,36 +89,49 @@ def kinds(tier, installation):
 def bad_update(tier, installation):
     """Under load: a bad update changes nothing; a pod that starts then is neutral; a good one brings it back"""
     tier.install(installation)
-    others = tier.pod("istio-ingressgateway", "istio-system"), tier.pod("forecast-v2")
-    bad, refused = _misspelt(tier, installation), [pod.logged(_REFUSED) for pod in others]
+    bad, refused = _misspelt(tier, installation), {pod: pod.logged(_REFUSED) for pod in _proxied(tier)}
     with weather.Traffic(tier.gateway) as before:
         tier.kubectl("apply", "-k", bad)
-        for pod, lines in zip(others, refused, strict=True):
-            until(f"refusal in {pod.workload}'s log", lambda: pod.logged(_REFUSED) > lines)
+        _until_told(tier, lambda pod: "ERROR")
         before.wait(200)
-    print([pod.logged(_REFUSED) - lines for pod, lines in zip(others, refused)])
-    _status(tier)
-    # Its calls have no header, so that they reach v1; the tag in the id is still there.
-    mixed = ("frontend", "v2", "v2", (("advertisement", "v1", "v2", ()), ("forecast", "v1", "v2", ())))
-    with weather.Traffic(tier.gateway, lambda user: (mixed, *weather.story(user)) if user.tester else _baseline(user)) as during:
+    for pod, lines in refused.items():
+        if (more := pod.logged(_REFUSED) - lines) != 1:
+            raise Stopped(f"{pod.workload} told of one refused update in {more} lines")
+    with weather.Traffic(tier.gateway, lambda user: (*_mixed(user), *weather.story(user))) as during:
         neutral = tier.node.roll(tier.pod("frontend-v2"))
-        weather.settle(tier.gateway, lambda user: (mixed,) if user.tester else _baseline(user))
-    crossed = _crossed(tier)
-    client, rounds = weather.Client(tier.gateway), 20
-    counted = _count(tier, neutral)
-    for user in weather.USERS * rounds:
-        if fault := client.fault(user, lambda user: (mixed,) if user.tester else _baseline(user)):
-            raise Stopped(fault)
-    testers = rounds * sum(user.tester for user in weather.USERS)
-    print(testers, _crossed(tier) - crossed, _count(tier, neutral) - counted)
-    _status(tier)
+        weather.settle(tier.gateway, _mixed)
+    _until_told(tier, lambda pod: "SYNCED" if pod is neutral else "ERROR")
+    _require_counted(tier, neutral)
     tier.node.restart(lambda pod: pod.workload == "istio-ingressgateway")
     weather.settle(tier.gateway, _baseline)
-    with weather.Traffic(tier.gateway, lambda user: (weather.BASELINE, mixed, *weather.story(user))) as after:
+    with weather.Traffic(tier.gateway, lambda user: (weather.BASELINE, *_mixed(user), *weather.story(user))) as after:
         tier.install(installation)
         after.wait(200)
+    _until_told(tier, lambda pod: "SYNCED")
     answers = sum(traffic.require_none_wrong() for traffic in (before, during, after))
     return f"{answers} requests"
+
+
+def _mixed(user):
+    """The story where frontend v2's proxy is neutral: its calls have no header, and reach v1, as baseline's do.
+
+    The tag is still in their ids, by which the next proxies know that they are v2's.
+    """
+    calls = ("advertisement", "v1", "v2", ()), ("forecast", "v1", "v2", ())
+    return (("frontend", "v2", "v2", calls),) if user.tester else (weather.BASELINE,)
+
+
+def _require_counted(tier, neutral):
+    """Stopped unless every call of the testers that reaches the wrong forecast is counted, and each in `neutral`."""
+    client, rounds, before = weather.Client(tier.gateway), 20, (_crossed(tier), _count(tier, neutral))
+    for user in weather.USERS * rounds:
+        if fault := client.fault(user, _mixed):
+            raise Stopped(fault)
+    testers = rounds * sum(user.tester for user in weather.USERS)
+    more = _crossed(tier) - before[0], _count(tier, neutral) - before[1]
+    # One that arrives, and two calls.
+    if more != (testers, 3 * testers):
+        raise Stopped(f"{testers} testers, and crossed and neutral rose by {more}")
 
 
 def again(tier, installation):
@@ -127,13 +140,20 @@ def again(tier, installation):
     bad = _misspelt(tier, installation)
     tier.remove(installation)
     tier.kubectl("apply", "-k", bad)
-    for _ in range(10):
-        print(tier.seen(), {pod.workload: pod.logged(_REFUSED) for pod in _proxied(tier)})
-        import time
+    import time
 
+    for _ in range(12):
+        print(tier.seen(), {pod.workload: pod.logged(_REFUSED) for pod in _proxied(tier)})
         time.sleep(1)
-    _status(tier)
+    print(_told(tier))
     tier.install(installation)
+    tier.remove(installation)
+    time.sleep(60)
+    tier.kubectl("apply", "-k", bad)
+    for _ in range(5):
+        print(tier.seen(), {pod.workload: pod.logged(_REFUSED) for pod in _proxied(tier)})
+        time.sleep(1)
+    print(_told(tier))
 
 
 def _baseline(user):
@@ -173,18 +193,16 @@ def _crossed(tier):
     return found.get(labels(track="v2", outcome="crossed"), 0)
 
 
-def _status(tier):
-    istiod = tier.pod("istiod", "istio-system").address
-    try:
-        print("\n" + tier.mesh.istioctl("proxy-status", f"--xds-address={istiod}:15012", "--insecure", "--authority=istiod.istio-system.svc", "--verbosity=1"))
-    except Stopped as e:
-        print(e)
-    pod = tier.pod("istio-ingressgateway", "istio-system")
-    import urllib.request
-    with urllib.request.urlopen(f"http://{pod.address}:15090/stats/prometheus", timeout=10) as answer:
-        print("\n".join(l for l in answer.read().decode().splitlines() if re.search("extension_config_discovery", l) and not l.endswith(" 0")))
-    with urllib.request.urlopen(f"http://{istiod}:15014/metrics", timeout=10) as answer:
-        print("\n".join(l for l in answer.read().decode().splitlines() if re.search("reject", l)))
-    dump = pod.envoy("/config_dump?resource=ecds_filters")
-    for d in dump.get("configs", []):
-        print(str(d)[:200], d.get("error_state"))
+def _told(tier):
+    """{name of the pod: what `istioctl proxy-status` says of the filter's configuration there}."""
+    istiod = f"{tier.pod('istiod', 'istio-system').address}:15012"
+    how = f"--xds-address={istiod}", "--insecure", "--authority=istiod.istio-system.svc"
+    table = tier.mesh.istioctl("proxy-status", "--verbosity=1", *how).strip().splitlines()
+    head, *rows = (re.split(" {2,}", line.strip()) for line in table)
+    return {row[0].split(".")[0]: row[head.index("ECDS")].split()[0] for row in rows}
+
+
+def _until_told(tier, expected):
+    """Wait until `istioctl proxy-status` says what `expected` (pod to text) says for each proxy."""
+    wanted = {pod.name: expected(pod) for pod in _proxied(tier)}
+    until(f"istioctl proxy-status that tells {wanted}", lambda: _told(tier).items() >= wanted.items(), pause=1)
