@@ -14,7 +14,7 @@ _NEUTRAL = labels(event="neutral")
 
 
 def bad_first(tier, installation):
-    """Under load: after a bad first configuration all are on baseline, whatever the failStrategy; then a good one decides"""
+    """Under load: a bad first configuration puts all on baseline, whatever the failStrategy, until a good one comes"""
     _begin_anew(tier, installation)
     bad = _misspelt(tier, installation)
     with weather.Traffic(tier.gateway, lambda user: (weather.BASELINE, *weather.nothing(user))) as before:
