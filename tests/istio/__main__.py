@@ -42,7 +42,7 @@ def main():
 
 def run(folder):
     """The number of checks that failed: the first one that does ends it."""
-    from checks import admission, changes, egress, failures, manifests, metrics, story
+    from checks import admission, changes, egress, failures, manifests, metrics, neutral, story
     from tier import Tier
 
     checks = [
@@ -53,7 +53,6 @@ def run(folder):
         admission.scenarios,
         admission.sizes,
         admission.others,
-        failures.bad_first_configuration,
         failures.missing_image,
         story.wasm_plugin,
         egress.undeclared,
@@ -66,7 +65,10 @@ def run(folder):
         metrics.unlabelled,
         metrics.labelled,
         metrics.nothing_forwarded,
-        failures.bad_update,
+        neutral.bad_first,
+        neutral.kinds,
+        neutral.bad_update,
+        neutral.again,
         failures.missing_update,
         failures.wrong_namespace,
         failures.missing_route,

@@ -3,6 +3,7 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
+from machine import until
 from pod import Pod
 
 
@@ -47,9 +48,26 @@ class Node:
 
     def restart(self, which):
         """New pods in the place of those for which `which` is true."""
-        for key in [key for key, pod in self.pods.items() if which(pod)]:
-            self.pods.pop(key).stop()
+        gone = [self.pods.pop(key) for key in [key for key, pod in self.pods.items() if which(pod)]]
+        with ThreadPoolExecutor(len(gone)) as at_once:  # each drains for a while
+            list(at_once.map(Pod.stop, gone))
         self.sync()
+
+    def roll(self, pod):
+        """A new pod in the place of one, as a rollout makes it: the old one ends once the new one is ready."""
+        path = f"/apis/apps/v1/namespaces/{pod.namespace}/deployments/{pod.workload}"
+        new = Pod(self._cluster, self._cluster.get(path), self._images, next(self._addresses))
+        new.resolve(list(self._names()), self._world)
+        new.start()
+        new.wait_ready()
+        self.pods[pod.namespace, pod.workload] = new
+        self._publish()
+        # What a hook before the container's stop is for: callers may still know the old one.
+        for caller in self.pods.values():
+            if caller.proxied:
+                until(f"{caller.workload} forgets {pod.name}", lambda: not caller.knows(pod.address), pause=0.5)
+        pod.stop()
+        return new
 
     def provide_namespaces(self):
         """Give every namespace what a cluster's own controllers give it."""

@@ -169,8 +169,14 @@ class Pod:
         )
         return json.loads(said[said.index("{") :])  # the agent's own warnings come before
 
+    def knows(self, address):
+        """Has its proxy an endpoint of this address?"""
+        clusters = self.envoy("/clusters?format=json")["cluster_statuses"]
+        hosts = (host["address"] for cluster in clusters for host in cluster.get("host_statuses", []))
+        return any(host.get("socket_address", {}).get("address") == address for host in hosts)
+
     def _log(self, container):
-        return f"{self.workload}.{container}"
+        return f"{self.name}.{container}"
 
     def _report(self, phase):
         ready = "True" if self.ready else "False"

@@ -7,29 +7,9 @@ from machine import Stopped, until
 from tier import PROJECT
 
 
-def bad_first_configuration(tier, installation):
-    """A bad first configuration: 500 for everybody, whatever the failStrategy, until a good one is applied"""
-    bad = tier.edited(installation, lambda manifest: manifest.replace("match:", "macht:"))
-    gateway = tier.pod("istio-ingressgateway", "istio-system")
-    for strategy in bad, _fail_open(tier, bad):
-        refused = gateway.logged("configuration refused")
-        tier.kubectl("apply", "-k", strategy)
-        until("refusal in the gateway's log", lambda: gateway.logged("configuration refused") > refused)
-        _everybody_gets(tier, 500)
-    tier.install(installation)
-
-
-def bad_update(tier, installation):
-    """A bad update: the configuration in force stays, and nobody notices"""
-    tier.install(installation)
-    refused = tier.pod("frontend-v2").logged("configuration refused")
-    with weather.Traffic(tier.gateway) as traffic:
-        bad = tier.edited(installation, lambda manifest: manifest.replace("match:", "macht:"))
-        tier.kubectl("apply", "-k", bad)
-        until("refusal in a sidecar's log", lambda: tier.pod("frontend-v2").logged("configuration refused") > refused)
-        traffic.wait(200)
-    traffic.require_none_wrong()
-    tier.kubectl("apply", "-k", installation)
+def fail_open(tier, manifests):
+    """A copy of an installation with the other failStrategy."""
+    return tier.edited(manifests, lambda manifest: manifest.replace("FAIL_RELOAD", "FAIL_OPEN"))
 
 
 def missing_image(tier, installation):
@@ -133,12 +113,8 @@ def _tester_gets(forecast):
 def _missing(tier, missing):
     tier.kubectl("apply", "-k", missing)
     _everybody_gets(tier, 403)
-    tier.kubectl("apply", "-k", _fail_open(tier, missing))
+    tier.kubectl("apply", "-k", fail_open(tier, missing))
     weather.settle(tier.gateway, weather.nothing)
-
-
-def _fail_open(tier, manifests):
-    return tier.edited(manifests, lambda manifest: manifest.replace("FAIL_RELOAD", "FAIL_OPEN"))
 
 
 def _everybody_gets(tier, status):

@@ -16,8 +16,7 @@ def unlabelled(tier, installation):
     named = tier.metrics(tier.pod(*_GATEWAY), r"release_track_\w+_decisions_total")
     if not named or tier.metrics(tier.pod(*_GATEWAY), _DECISIONS):
         raise Stopped(f"the gateway has no stat tags, but its metrics are labelled, or there are none: {named}")
-    document = (PROJECT / "docs/istio.md").read_text()
-    tier.mesh.configure(re.search("```yaml\n(meshConfig:.*?)```", document, re.S)[1])
+    tag_stats(tier)
 
     def labelled_after_restart():
         tier.node.restart(lambda pod: (pod.workload, pod.namespace) == _GATEWAY)
@@ -25,6 +24,12 @@ def unlabelled(tier, installation):
         return tier.metrics(tier.pod(*_GATEWAY), _DECISIONS)
 
     until("labels at the gateway", labelled_after_restart)
+
+
+def tag_stats(tier):
+    """Have the metrics of gateways labelled, from their next start, as docs/istio.md says."""
+    document = (PROJECT / "docs/istio.md").read_text()
+    tier.mesh.configure(re.search("```yaml\n(meshConfig:.*?)```", document, re.S)[1])
 
 
 def labelled(tier, installation):
@@ -45,12 +50,12 @@ def labelled(tier, installation):
     others = rounds * len(weather.USERS) - testers
     expected = {
         "decisions": {
-            _labels(track="v2", reason="match"): testers,
-            _labels(track="baseline", reason="baseline"): others,
+            labels(track="v2", reason="match"): testers,
+            labels(track="baseline", reason="baseline"): others,
         },
-        "arrivals": {_labels(track="v2", outcome="match"): testers},
+        "arrivals": {labels(track="v2", outcome="match"): testers},
         # The frontend makes two calls.
-        "propagation": {_labels(track="v2", carrier="request_id"): 2 * testers},
+        "propagation": {labels(track="v2", carrier="request_id"): 2 * testers},
     }
     for what, place in places.items():
         now = tier.metrics(*place)
@@ -69,7 +74,7 @@ def nothing_forwarded(tier, installation):
     pod, counter, carried = (
         tier.pod("frontend-v2"),
         "release_track_propagation_total",
-        _labels(track="v2", carrier="workload"),
+        labels(track="v2", carrier="workload"),
     )
     before = tier.metrics(pod, counter).get(carried, 0)
     tier.forward("none")
@@ -79,5 +84,6 @@ def nothing_forwarded(tier, installation):
         raise Stopped(f"{counter} of {pod.workload} did not rise with carrier=workload")
 
 
-def _labels(**labels):
-    return tuple(sorted(labels.items()))
+def labels(**pairs):
+    """A counter's labels as `Tier.metrics` has them."""
+    return tuple(sorted(pairs.items()))
