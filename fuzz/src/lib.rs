@@ -3,7 +3,6 @@
 mod faulty;
 
 pub use faulty::Faulty;
-
 use release_track::carrier::Edit;
 use release_track::config::Config;
 use release_track::host::header_map::HeaderMap;

@@ -1,7 +1,6 @@
 //! Processes that do not outlive us: not when a handle is dropped, not when we are killed.
 
 pub use rustix::process::Signal;
-
 use std::collections::VecDeque;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};

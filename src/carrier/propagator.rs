@@ -3,13 +3,12 @@
 //! What is watched, extracted, injected, removed and explained stands here, each as a `match` over
 //! all carriers: a new one that is forgotten in any of these does not compile.
 
-use super::Edit;
 use super::baggage::{self, Reading};
-use super::header;
 use super::memory::{Memory, Remembered, Renewal};
 use super::request_id::{Tag, Tagger, Uuid};
 use super::trace_id::{Correlate, Source};
 use super::view::{Extracted, Found, Lines, View, Watched};
+use super::{Edit, header};
 use crate::host::explain::Step;
 use crate::host::header_map::HeaderMap;
 use crate::host::{Facts, Host};

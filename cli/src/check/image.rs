@@ -7,9 +7,8 @@ use crate::input::yaml::Node;
 use crate::registry::{self, Error, Login, Reference, Version};
 use crate::report::Diagnostic;
 use serde::Serialize;
-use std::fmt;
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 /// Where `make build` leaves it.
 const BUILT: &str = "dist/release-track.wasm";

@@ -4,11 +4,10 @@
 mod client;
 mod reference;
 
-pub(crate) use client::{Error, Login};
-pub(crate) use reference::{Reference, Version};
-
 use client::Client;
+pub(crate) use client::{Error, Login};
 use flate2::read::MultiGzDecoder;
+pub(crate) use reference::{Reference, Version};
 use serde::Deserialize;
 use std::io::Read;
 

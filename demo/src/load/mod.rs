@@ -7,21 +7,20 @@ mod report;
 mod response;
 mod visitor;
 
-pub use client::Http;
-pub use report::{Latency, Outcome, Report};
-pub use response::Response;
-pub use visitor::{VISITORS, Visitor};
-
 use crate::weather::Forward;
 use anyhow::{Context, Result, ensure};
 use client::Connection;
+pub use client::Http;
 use hyper::Uri;
 use hyper::header::{ACCEPT, HeaderValue};
+pub use report::{Latency, Outcome, Report};
+pub use response::Response;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+pub use visitor::{VISITORS, Visitor};
 
 /// Sends mixed requests to a gateway of the weather app, and prints a report in JSON.
 #[derive(Clone, Debug, clap::Args)]

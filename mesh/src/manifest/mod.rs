@@ -13,12 +13,11 @@ pub use networking::{
     Destination, DestinationRule, Gateway, HttpMatch, HttpRoute, RouteDestination, Server,
     StringMatch, Subset, VirtualService,
 };
-pub use wasm_plugin::{FailStrategy, WasmPlugin};
-
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+pub use wasm_plugin::{FailStrategy, WasmPlugin};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -8,11 +8,10 @@ mod text;
 
 pub use check::{Bindings, Responder, Seen};
 pub use node::{Direction, Node};
-pub use text::Text;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+pub use text::Text;
 
 /// The folder that the case files are in.
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases");

@@ -1,8 +1,10 @@
 //! What the host keeps for each context of a VM.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use crate::{HeaderMap, Value, headers::Kind, pairs::Pairs};
+use crate::headers::Kind;
+use crate::pairs::Pairs;
+use crate::{HeaderMap, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub(crate) enum Context {
     /// Number 0, which stands for the VM itself.

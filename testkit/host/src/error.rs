@@ -1,8 +1,7 @@
 //! What can go wrong before a filter handles requests.
 
-use std::fmt;
-
 use crate::Callback;
+use std::fmt;
 
 /// Why a module, a VM or a configuration did not come into force.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,8 +1,7 @@
 //! What a guest was asked and what it asked for: callbacks, hostcalls, fuel.
 
-use std::collections::BTreeMap;
-
 use crate::Status;
+use std::collections::BTreeMap;
 
 /// A call from the host into the guest.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

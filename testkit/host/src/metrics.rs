@@ -1,8 +1,9 @@
 //! Metrics: by name in the process, by number in each VM.
 
-use std::{collections::BTreeMap, fmt};
-
-use crate::{Status, process::Quirk};
+use crate::Status;
+use crate::process::Quirk;
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// The types of the ABI, with its numbers.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -1,10 +1,8 @@
 //! A compiled module, ready to be run by any number of VMs.
 
-use std::sync::OnceLock;
-
-use wasmi::{CompilationMode, Config, Engine};
-
 use crate::Error;
+use std::sync::OnceLock;
+use wasmi::{CompilationMode, Config, Engine};
 
 /// A Proxy-Wasm module. Compile it once and share it: a VM of a compiled module
 /// starts in no time.

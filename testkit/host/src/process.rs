@@ -1,16 +1,11 @@
 //! What all VMs of one proxy process share.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-use crate::{
-    Error, Metrics, Module, Path, Status, Value, Vm, VmConfig,
-    shared_data::{Entry, SharedData},
-};
+use crate::shared_data::{Entry, SharedData};
+use crate::{Error, Metrics, Module, Path, Status, Value, Vm, VmConfig};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A proxy process: its node, clock, shared data, metrics, logs and foreign
 /// functions. Cloning makes another handle of the same process.

@@ -1,9 +1,8 @@
 //! Properties: a tree of named values, and how Envoy writes each kind of value
 //! for a guest (`serializeValue`, `source/extensions/common/wasm/context.cc`).
 
-use std::collections::BTreeMap;
-
 use crate::pairs;
+use std::collections::BTreeMap;
 
 /// A property's value.
 ///

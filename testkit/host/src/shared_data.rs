@@ -1,8 +1,8 @@
 //! Shared data: one map for the process, seen by every VM with the same VM id.
 
+use crate::Status;
+use crate::process::Quirk;
 use std::collections::{BTreeMap, HashMap};
-
-use crate::{Status, process::Quirk};
 
 /// A value and its compare-and-swap number.
 pub(crate) type Entry = (Vec<u8>, u32);

@@ -1,12 +1,10 @@
 //! An HTTP stream: headers, bodies and trailers in, what the filter made of
 //! them out.
 
-use crate::{
-    Callback, HeaderMap, Path, Value, Vm,
-    context::{Context, Half, HttpStream, LocalReply, Reachable},
-    headers::Kind,
-    vm::{Ended, Worker},
-};
+use crate::context::{Context, Half, HttpStream, LocalReply, Reachable};
+use crate::headers::Kind;
+use crate::vm::{Ended, Worker};
+use crate::{Callback, HeaderMap, Path, Value, Vm};
 
 /// What the filter did with a part of a stream.
 #[derive(Clone, Debug, Eq, PartialEq)]

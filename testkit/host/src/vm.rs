@@ -1,20 +1,14 @@
 //! A VM: one instance of a module, and its contexts.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
+use crate::abi::{self, Reach};
+use crate::context::{Context, HttpStream, Root};
+use crate::journal::Call;
+use crate::metrics::MetricIds;
+use crate::process::Process;
+use crate::{Callback, Error, Host, Journal, Module, Record, Status, Stream, Trap, Value};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmi::{Func, Store, Val};
-
-use crate::{
-    Callback, Error, Host, Journal, Module, Record, Status, Stream, Trap, Value,
-    abi::{self, Reach},
-    context::{Context, HttpStream, Root},
-    journal::Call,
-    metrics::MetricIds,
-    process::Process,
-};
 
 /// How a VM is set up (`vm_config` of Envoy's `PluginConfig`).
 #[derive(Clone, Debug)]

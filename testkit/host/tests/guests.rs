@@ -1,11 +1,10 @@
 //! What the comparison with Envoy (`conformance`) cannot show: the host's own
 //! instruments, and guests that break.
 
-use std::time::Duration;
-
 use proxy_wasm_test_host::{
     Callback, Error, Host, LogLevel, Module, Outcome, Plugin, Status, Vm, VmConfig,
 };
+use std::time::Duration;
 
 /// A module with what every filter has, and `body`.
 fn module(imports: &str, body: &str) -> Module {

@@ -2,9 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use std::ptr::null_mut;
-
 use crate::{root, stream};
+use std::ptr::null_mut;
 
 /// Anything but `Ok`, by number.
 pub(crate) type Failure = u32;

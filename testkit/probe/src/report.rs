@@ -1,10 +1,10 @@
 //! What was seen, phase by phase.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt};
-
-use serde_json::{Map, Value};
-
 use crate::abi::Failure;
+use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
 
 thread_local! {
     static SEEN: RefCell<Map<String, Value>> = RefCell::new(Map::new());

@@ -1,16 +1,10 @@
 //! Root contexts: start, configuration, ticks.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    time::{SystemTime, UNIX_EPOCH},
-};
-
-use crate::{
-    abi,
-    report::{Sorted, first_time, note},
-    stream,
-};
+use crate::report::{Sorted, first_time, note};
+use crate::{abi, stream};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 thread_local! {
     /// The root contexts that live, oldest first.

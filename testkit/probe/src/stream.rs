@@ -15,13 +15,10 @@
 //! | `/report` | a local response with the report |
 //! | anything else | nothing |
 
-use std::{cell::RefCell, collections::BTreeMap};
-
-use crate::{
-    abi,
-    report::{self, Pairs, note},
-    root,
-};
+use crate::report::{self, Pairs, note};
+use crate::{abi, root};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 2;

@@ -4,18 +4,14 @@
 mod proxy;
 mod wasi;
 
-use wasmi::{
-    AsContextMut, Caller, ExternType, Linker, Memory, Store, TypedFunc, Val, errors::LinkerError,
-};
-
-use crate::{
-    Error, Module, Status,
-    context::{Context, HttpStream},
-    journal::Call,
-    pairs::{self, Pairs},
-    process::Process,
-    vm::State,
-};
+use crate::context::{Context, HttpStream};
+use crate::journal::Call;
+use crate::pairs::{self, Pairs};
+use crate::process::Process;
+use crate::vm::State;
+use crate::{Error, Module, Status};
+use wasmi::errors::LinkerError;
+use wasmi::{AsContextMut, Caller, ExternType, Linker, Memory, Store, TypedFunc, Val};
 
 /// Where the host reaches into the guest.
 #[derive(Clone, Copy)]

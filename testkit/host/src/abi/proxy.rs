@@ -1,17 +1,13 @@
 //! The `proxy_*` functions (proxy-wasm-cpp-host `src/exports.cc`; Envoy
 //! `source/extensions/common/wasm/context.cc`).
 
-use std::time::Duration;
-
-use wasmi::{Caller, Linker, errors::LinkerError};
-
 use super::{Answer, Guest, Stop};
-use crate::{
-    LogLevel, Quirk, Status, Value,
-    context::{Access, Context, LocalReply},
-    pairs,
-    vm::State,
-};
+use crate::context::{Access, Context, LocalReply};
+use crate::vm::State;
+use crate::{LogLevel, Quirk, Status, Value, pairs};
+use std::time::Duration;
+use wasmi::errors::LinkerError;
+use wasmi::{Caller, Linker};
 
 pub(super) fn define(linker: &mut Linker<State>) -> Result<(), LinkerError> {
     macro_rules! define {

@@ -1,10 +1,12 @@
 //! The part of WASI preview 1 that a Rust or Go module for a proxy uses, as
 //! proxy-wasm-cpp-host implements it (`src/exports.cc`).
 
-use wasmi::{Caller, Linker, errors::LinkerError};
-
 use super::{Answer, Guest, Stop};
-use crate::{LogLevel, Status, journal::Call, vm::State};
+use crate::journal::Call;
+use crate::vm::State;
+use crate::{LogLevel, Status};
+use wasmi::errors::LinkerError;
+use wasmi::{Caller, Linker};
 
 const SUCCESS: u32 = 0;
 const BAD_FILE: u32 = 8;

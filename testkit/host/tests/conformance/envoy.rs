@@ -1,23 +1,17 @@
 //! The probe in a real Envoy.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
-
-use mesh::{envoy, ports::Port};
+use crate::script::{self, Answer, Listener, Proxy, Request};
+use crate::upstream::{Server, read_chunks};
+use mesh::envoy;
+use mesh::ports::Port;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 use tokio::runtime::{Builder, Runtime};
-
-use crate::{
-    script::{self, Answer, Listener, Proxy, Request},
-    upstream::{Server, read_chunks},
-};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,15 +1,12 @@
 //! The probe in this host.
 
-use std::{collections::BTreeMap, path::Path};
-
+use crate::script::{self, Answer, Listener, Request};
+use crate::upstream;
 use proxy_wasm_test_host::{
     HeaderMap, Host, LogLevel, Module, Outcome, Plugin, Quirk, Reply, Stream, Value, VmConfig,
 };
-
-use crate::{
-    script::{self, Answer, Listener, Request},
-    upstream,
-};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(crate) struct Proxy {
     host: Host,

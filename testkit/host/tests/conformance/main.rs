@@ -8,10 +8,10 @@ mod host;
 mod script;
 mod upstream;
 
-use std::{path::PathBuf, process::Command};
-
 use proxy_wasm_test_host::Quirk;
 use script::Report;
+use std::path::PathBuf;
+use std::process::Command;
 
 #[test]
 fn the_host_behaves_as_envoy() {

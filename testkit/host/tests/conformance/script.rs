@@ -1,11 +1,9 @@
 //! What is done to a proxy, and what is seen: by the probe inside it, by the
 //! client, and in its metrics.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
-
 use crate::upstream::Lines;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// `[call, answer]` lines of each phase.
 pub(crate) type Report = BTreeMap<String, Vec<(String, String)>>;
