@@ -68,7 +68,6 @@ def run(folder):
         neutral.bad_first,
         neutral.kinds,
         neutral.bad_update,
-        neutral.again,
         failures.missing_update,
         failures.wrong_namespace,
         failures.missing_route,

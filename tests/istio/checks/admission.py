@@ -34,7 +34,7 @@ def cases(tier, installation):
             config = json.loads(example["config"] or "null", object_pairs_hook=_fields)
         except ValueError:
             config = None
-        if config is None and example["config"] or len(example["config"]) > _REQUEST:
+        if (config is None and example["config"]) or len(example["config"]) > _REQUEST:
             text += 1  # no object can hold it
             continue
         objects.append(_wasm_plugin(config))
@@ -109,8 +109,16 @@ def others(tier, installation):
 
 
 _BEFORE = ("denied request", "no such key")
-_OURS = ("oci://registry.example.com/release-track:0.1.0", "registry/a/release-track@sha256:0", "file:///release-track.wasm")
-_THEIRS = ("oci://registry.example.com/other:0.1.0", "oci://registry/release-track/other", "oci://registry/my-release-track:1")
+_OURS = (
+    "oci://registry.example.com/release-track:0.1.0",
+    "registry/a/release-track@sha256:0",
+    "file:///release-track.wasm",
+)
+_THEIRS = (
+    "oci://registry.example.com/other:0.1.0",
+    "oci://registry/release-track/other",
+    "oci://registry/my-release-track:1",
+)
 _PROGRAMS = PROJECT / "target/debug/examples"
 
 
@@ -174,7 +182,10 @@ def _traffic_extension(config, name="admission"):
 
 def _with_url(plugin, url):
     spec = plugin["spec"]
-    return {**plugin, "spec": {**spec, "wasm": {**spec["wasm"], "url": url}} if "wasm" in spec else {**spec, "url": url}}
+    return {
+        **plugin,
+        "spec": {**spec, "wasm": {**spec["wasm"], "url": url}} if "wasm" in spec else {**spec, "url": url},
+    }
 
 
 def _everything(number):

@@ -134,28 +134,6 @@ def _require_counted(tier, neutral):
         raise Stopped(f"{testers} testers, and crossed and neutral rose by {more}")
 
 
-def again(tier, installation):
-    """Removed, and added again with a bad configuration: neutral, unless another plugin kept what the proxy knew"""
-    tier.install(installation)
-    bad = _misspelt(tier, installation)
-    tier.remove(installation)
-    tier.kubectl("apply", "-k", bad)
-    import time
-
-    for _ in range(12):
-        print(tier.seen(), {pod.workload: pod.logged(_REFUSED) for pod in _proxied(tier)})
-        time.sleep(1)
-    print(_told(tier))
-    tier.install(installation)
-    tier.remove(installation)
-    time.sleep(60)
-    tier.kubectl("apply", "-k", bad)
-    for _ in range(5):
-        print(tier.seen(), {pod.workload: pod.logged(_REFUSED) for pod in _proxied(tier)})
-        time.sleep(1)
-    print(_told(tier))
-
-
 def _baseline(user):
     return (weather.BASELINE,)
 
