@@ -30,7 +30,7 @@ use crate::istio::node::{Direction, Kind, Node, Workload};
 use crate::plan::{self, Arrivals, Metrics, Mode, Plan, Response};
 use crate::roles::{gateway, inbound, neutral, outbound, waypoint};
 use crate::track::TrackId;
-use crate::vocabulary::Family;
+use crate::vocabulary::{Carrier, Family};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A configured filter.
@@ -282,8 +282,14 @@ fn depends_on(config: &Config) -> Vec<Box<str>> {
         add("cookie");
     }
     if config.trust_incoming {
-        add(&config.header);
-        add("baggage");
+        for carrier in Carrier::ALL {
+            match carrier {
+                Carrier::Header => add(&config.header),
+                Carrier::Baggage => add("baggage"),
+                // No two requests have the same id; the rest is not in the request.
+                Carrier::RequestId | Carrier::Remembered | Carrier::Workload => {}
+            }
+        }
     }
     names
 }
