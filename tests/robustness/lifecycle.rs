@@ -283,15 +283,15 @@ fn changes_of_slots_make_no_more_keys_than_the_most_slots_need() {
     let with =
         |slots: u32| STORY.replacen('{', &format!(r#"{{"propagation":{{"slots":{slots}}},"#), 1);
     let host = proxy(POD);
-    let mut plugin = host.vm(module()).unwrap().configure(&with(40)).unwrap();
+    let mut plugin = host.vm(module()).unwrap().configure(with(40)).unwrap();
     let keys = || host.all_shared_data("").len();
     let before = keys();
     for slots in (1..=40).rev().chain([17, 3, 40]) {
-        plugin.update(&with(slots)).unwrap();
+        plugin.update(with(slots)).unwrap();
         send(&plugin, INBOUND, TRACKED);
         let follows = track(&plugin, OUTBOUND, &[("traceparent", TRACEPARENT)]);
         assert_eq!((follows.as_deref(), keys()), (Some("v2"), before), "{slots} slots");
     }
-    plugin.update(&with(50)).unwrap();
+    plugin.update(with(50)).unwrap();
     assert_eq!(keys(), before + 10);
 }
