@@ -8,6 +8,7 @@ use crate::{module, say};
 use cases::{Act, Bindings, Case};
 use exchange::{case, exchange, lines, open, pairs, respond, send, vm};
 use proxy_wasm_test_host::{Call, HeaderMap, Outcome, Plugin, Status, Vm, VmConfig};
+use release_track::carrier::baggage;
 use release_track::exchange::{Lines, Request};
 use release_track::host::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +104,7 @@ fn config(case: &Case) -> String {
     config.to_string()
 }
 
-/// Cuts every list.
+/// Cuts every list, and every object that has more fields than any but one of free names.
 fn shorten(value: &mut serde_json::Value, items: usize) {
     match value {
         serde_json::Value::Array(list) => {
@@ -111,6 +112,11 @@ fn shorten(value: &mut serde_json::Value, items: usize) {
             list.iter_mut().for_each(|item| shorten(item, items));
         }
         serde_json::Value::Object(fields) => {
+            let mut room = 2 * items;
+            fields.retain(|_, _| {
+                room = room.saturating_sub(1);
+                room > 0
+            });
             fields.values_mut().for_each(|field| shorten(field, items));
         }
         _ => {}
@@ -293,8 +299,10 @@ fn changed(what: &str, before: &Lines, now: &Lines, header: Option<String>) -> O
             let known = |ours: &str| dashed(name) == dashed(ours.as_bytes());
             !OURS.iter().any(|ours| known(ours))
                 && !header.as_deref().is_some_and(known)
-                // Aliases of the ids are removed at an edge.
-                && !name.contains(&b'_')
+                // Aliases of the carriers are removed at an edge: names with other marks than
+                // dashes, and other carriers of baggage.
+                && name.iter().skip(1).all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+                && !baggage::ALIASES.iter().any(|alias| known(alias))
         });
         others
     };
@@ -303,7 +311,7 @@ fn changed(what: &str, before: &Lines, now: &Lines, header: Option<String>) -> O
 }
 
 fn dashed(name: &[u8]) -> Vec<u8> {
-    name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect()
+    name.iter().map(|b| if b.is_ascii_alphanumeric() || *b == b':' { *b } else { b'-' }).collect()
 }
 
 /// Without new identities, which are random: 32 hex digits in a cookie.
