@@ -53,6 +53,12 @@ fn a_configuration_survives_every_status_of_every_call() {
     let mut seen = BTreeSet::new();
     let mut cases = cases::load(cases::FOLDER).unwrap();
     cases.retain(|case| seen.insert((case.config.clone(), case.environment.clone())));
+    // What is refused for its size alone makes the calls of any other that is refused, after
+    // seconds of reading in the interpreter.
+    const LARGE: usize = 64 << 10;
+    let all = cases.len();
+    cases.retain(|case| config(case).len() < LARGE);
+    assert!(all - cases.len() < 10, "{} configurations are too large", all - cases.len());
     let wrong = each(&cases, |case| configure_with_faults(case, &tried));
     say(&format!("{} faults of hostcalls tried in configurations", tried.into_inner()));
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
