@@ -2,7 +2,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build cli image push lint test fuzz test-envoys budget mutants istio-test oracles envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles envoy demo soak bench screenshots architecture
+
+# What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
+CHOICES := BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
+	MODULE OCI ONLY PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
+	SHARD TARGETS WITH
+MISSPELT := $(filter-out $(CHOICES) CARGO_% RUST%,$(foreach set,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(set)))))
+ifneq ($(MISSPELT),)
+$(error $(MISSPELT): there is no such choice; there are $(CHOICES))
+endif
 
 ENVOY_VERSION ?= 1.40.0
 OWN_ENVOY = .envoy/$(ENVOY_VERSION)/envoy/_bin/envoy
@@ -40,10 +49,12 @@ help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 build: toolchain ## Build the filter: dist/release-track.wasm
+	@echo 'Building the filter: the first time it takes a minute'
 	@$(call wasm_filter,release-track,src/wasm/mod.rs,dist/release-track.wasm)
 
 cli: ## Build the command line: dist/release-track
-	@cargo build --quiet --locked --release --package release-track-cli
+	@echo 'Building the command line: the first time it takes some minutes'
+	@cargo build --locked --release --package release-track-cli
 	@install -D target/release/release-track dist/release-track
 	@dist/release-track --version
 
@@ -55,7 +66,7 @@ cargo fetch --quiet --target wasm32-wasip1; \
 home=$${CARGO_HOME:-$$HOME/.cargo}; \
 flags='--remap-path-prefix=$(CURDIR)='; \
 for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done; \
-CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --quiet --profile wasm --target wasm32-wasip1 --package $(1) --lib; \
+CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile wasm --target wasm32-wasip1 --package $(1) --lib; \
 mkdir -p $(dir $(3)); \
 cargo run --quiet --package slim -- target/wasm32-wasip1/wasm/$(subst -,_,$(1)).wasm $(3) \
 	memory _initialize proxy_abi_version_0_2_1 proxy_on_memory_allocate proxy_on_context_create proxy_on_delete \
@@ -104,8 +115,9 @@ mutants: $(CARGO_MUTANTS) ## Change the core in one place after another, and lis
 DEMO ?= target/debug/demo
 
 # The recipe's shell becomes the demo, which watches its parents up to make.
-demo: build $(ENVOY_READY) ## Run the weather app on a mesh of real Envoys; FORWARD=, FILTER=, ROUTES=, PORT= choose
-	@cargo build --quiet --package demo
+demo: build $(ENVOY_READY) ## Run the weather app on a mesh of real Envoys; FILTER=, ROUTES=, FORWARD=, WITH=, PORT=, GRAPH_PORT= choose
+	@echo 'Building the demo: the first time it takes a minute or two'
+	@cargo build --package demo
 	@exec $(DEMO) run
 
 # FULL=1 measures every shape, BENCH_PEER=path.wasm:config.json another module too.
@@ -125,8 +137,13 @@ IMAGE ?= localhost/release-track:$(shell sed -nE 's/^version = "(.*)"/\1/p' Carg
 image: build ## Build the filter's image IMAGE, with docker, podman or buildah
 	@IMAGE=$(IMAGE) wasmplugin/image.sh build
 
-push: build ## Push the image to IMAGE=registry/name:tag; dist/wasmplugin is then the installation that names it by digest
+push: named-image build ## Push the image to IMAGE=registry/name:tag; dist/wasmplugin is then the installation that names it by digest
 	@IMAGE=$(IMAGE) wasmplugin/image.sh push
+
+named-image:
+	@if [[ $(origin IMAGE) == file ]]; then \
+	  echo 'Where to? make push IMAGE=registry.example.com/release-track:0.1.0'; exit 1; \
+	fi
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts

@@ -58,8 +58,7 @@ push() {
         sed -nE 's/.*digest: (sha256:[0-9a-f]{64}).*/\1/p' "$said"
         ;;
     podman | buildah)
-        "$OCI" push --quiet "${options[@]}" --digestfile "$said" "$IMAGE" >&2
-        cat "$said"
+        "$OCI" push --quiet "${options[@]}" --digestfile "$said" "$IMAGE" >&2 && cat "$said"
         ;;
     oras)
         mv "$context/release-track.wasm" "$context/plugin.wasm" && echo '{}' >"$context/config.json"
@@ -74,10 +73,15 @@ push() {
     esac
 }
 
-# The user's own wasmplugin/, with the image in the place of the example.
+# The user's own wasmplugin/, with the image in the place of the example. It is theirs to edit: once
+# it is there, only its image changes.
 install() {
     local pinned=${IMAGE%:"${IMAGE##*[:/]}"}
-    rm -rf "$dist/wasmplugin" && cp -r wasmplugin "$dist/wasmplugin" && rm "$dist"/wasmplugin/{Dockerfile,image.sh}
+    if [[ -e $dist/wasmplugin/wasmplugin.yaml ]]; then
+        echo "$dist/wasmplugin keeps what it has but for its image (remove it, and the next push makes it anew)."
+    else
+        rm -rf "$dist/wasmplugin" && cp -r wasmplugin "$dist/wasmplugin" && rm "$dist"/wasmplugin/{Dockerfile,image.sh}
+    fi
     find "$dist/wasmplugin" -name '*.yaml' -exec sed -i "s|url: oci://.*|url: oci://$pinned@$1|" {} +
     echo "$pinned@$1"
     echo "Installed by: kubectl apply -k $dist/wasmplugin"
@@ -85,6 +89,9 @@ install() {
 
 build
 [[ $1 = build ]] || {
-    digest=$(push)
-    install "${digest:?the push told no digest}"
+    if ! digest=$(push) || [[ -z $digest ]]; then
+        echo "$IMAGE was not pushed, for what $OCI says above; $dist/wasmplugin is as it was." >&2
+        exit 1
+    fi
+    install "$digest"
 }

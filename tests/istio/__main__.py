@@ -5,6 +5,7 @@ python3 tests/istio               runs the checks; CHECKS, names as printed, lim
 python3 tests/istio interrupted   checks that Ctrl-C leaves nothing behind
 """
 
+import argparse
 import os
 import signal
 import sys
@@ -20,6 +21,11 @@ LOGS = Path(__file__).resolve().parents[2] / "target/istio-test"
 
 
 def main():
+    arguments = argparse.ArgumentParser(
+        prog="python3 tests/istio", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("what", nargs="?", choices=["checks", "parts", "interrupted"], default="checks")
+    what = arguments.parse_args().what
     try:
         if os.geteuid():
             raise parts.PartError("needs root: it makes network namespaces")
@@ -30,12 +36,12 @@ def main():
         sys.exit(f"make istio-test {error}.")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-    if sys.argv[1:] == ["interrupted"]:
+    if what == "interrupted":
         print(f"interrupted: {interrupted.__doc__}", flush=True)
         if fault := interrupted.check():
             sys.exit(f"FAILED: {fault}\n1 failed")
         print("1 passed")
-    elif sys.argv[1:] != ["parts"]:
+    elif what == "checks":
         machine.enter(LOGS)
         sys.exit(run(folder))
 
