@@ -1,7 +1,7 @@
 //! Why there is no configuration in what somebody handed in.
 
 use crate::failure::Failure;
-use crate::input::manifest::{Configuration, Manifests};
+use crate::input::manifest::{Bare, Configuration, Manifests, Object};
 use crate::input::{File, place};
 use crate::report::Diagnostic;
 use release_track::config::{Config, Error};
@@ -11,7 +11,7 @@ pub(crate) fn the_one(files: &[File]) -> Result<(Configuration<'_>, Config), Fai
     if let Some(diagnostic) = files.iter().find_map(not_valid) {
         return Err(Failure::report(diagnostic.render()));
     }
-    let mut manifests = Manifests::of(files);
+    let mut manifests = Manifests::of(files, Bare::Named);
     let [source] = &*manifests.configurations else {
         let names: Vec<_> = manifests.configurations.iter().map(Configuration::name).collect();
         return Err(match &*names {
@@ -32,16 +32,16 @@ pub(crate) fn the_one(files: &[File]) -> Result<(Configuration<'_>, Config), Fai
 pub(crate) fn nothing(manifests: &Manifests<'_>, files: &[File]) -> String {
     let names: Vec<_> = files.iter().map(|file| &*file.name).collect();
     let mut message = format!("no configuration of release-track in {}", names.join(", "));
-    for (file, object) in &manifests.foreign {
-        message += &format!("\n{}", foreign(file, object));
+    for object in &manifests.foreign {
+        message += &format!("\n{}", foreign(object));
     }
     message
 }
 
-pub(crate) fn foreign(file: &File, object: &str) -> String {
+pub(crate) fn foreign(object: &Object<'_>) -> String {
     format!(
         "{}: {object} is passed over: neither its name, url or pluginName has release-track in it, nor its pluginConfig tracks",
-        file.name
+        object.file.name
     )
 }
 

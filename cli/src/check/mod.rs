@@ -10,10 +10,11 @@ mod valid;
 
 use crate::failure::{Failure, REFUSED};
 use crate::input;
-use crate::input::manifest::{Configuration, Manifests};
+use crate::input::manifest::{Bare, Configuration, Manifests};
 use crate::output::{Output, say, to_json};
 use crate::refusal::{foreign, not_valid, nothing, refused, the_one};
 use crate::report::{Diagnostic, Record};
+use crate::routing::Routing;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -96,7 +97,7 @@ impl Check {
         let files = input::load(&self.files)?;
         let previous = input::load(self.previous.as_slice())?;
         let mut diagnostics: Vec<_> = files.iter().filter_map(not_valid).collect();
-        let manifests = Manifests::of(&files);
+        let manifests = Manifests::of(&files, Bare::WithTracks);
         let mut valid = Vec::new();
         for source in &manifests.configurations {
             match source.parse() {
@@ -109,7 +110,7 @@ impl Check {
             diagnostics.extend(options::check(valid));
         }
         diagnostics.extend(options::twice(&manifests.configurations));
-        diagnostics.extend(routes::check(&valid, &manifests.routes, &manifests.declared));
+        diagnostics.extend(routes::check(&valid, &Routing::of(&manifests.objects)));
         let image = self.image.then(|| image::Check::new(self.module.as_deref(), self.insecure));
         let image = image.transpose()?;
         let mut images = Vec::new();
@@ -167,8 +168,8 @@ fn print(report: &Report<'_>, diagnostics: &[Diagnostic<'_>], manifests: &Manife
     for diagnostic in diagnostics {
         say!("{}\n", diagnostic.render());
     }
-    for (file, object) in &manifests.foreign {
-        say!("{}", foreign(file, object));
+    for object in &manifests.foreign {
+        say!("{}", foreign(object));
     }
     for Summary { file, line, name, valid, tracks } in &report.configurations {
         let verdict = if *valid {

@@ -1,0 +1,160 @@
+//! The tracks of a configuration, and the pods that belong to them, with their places.
+
+use super::super::valid::Valid;
+use crate::input::yaml::{Node, Span};
+use crate::routing::{Destination, Host, Labels, Versions};
+
+pub(super) struct Track<'a> {
+    pub(super) place: usize,
+    pub(super) name: &'a str,
+    pub(super) node: &'a Node,
+    pub(super) members: Vec<Member<'a>>,
+}
+
+/// One entry of `workloads`.
+pub(super) struct Member<'a> {
+    /// `weather/forecast`, as it stands there.
+    pub(super) written: &'a str,
+    pub(super) app: &'a str,
+    pub(super) namespace: Option<&'a str>,
+    pub(super) versions: Vec<&'a str>,
+    pub(super) span: &'a Span,
+}
+
+pub(super) fn read<'a>(valid: &Valid<'a>) -> Vec<Track<'a>> {
+    let tracks = valid.source.node.get("tracks").into_iter().flat_map(Node::items);
+    let tracks = tracks.enumerate().filter_map(|(place, node)| {
+        let name = node.get("name")?.text()?;
+        Some(Track { place, name, node, members: members(name, node.get("workloads")) })
+    });
+    tracks.collect()
+}
+
+fn members<'a>(track: &'a str, workloads: Option<&'a Node>) -> Vec<Member<'a>> {
+    let member = |written: &'a str, versions, span| {
+        let (namespace, app) = match written.split_once('/') {
+            Some((namespace, app)) => (Some(namespace), app),
+            None => (None, written),
+        };
+        Member { written, app, namespace, versions, span }
+    };
+    let Some(workloads) = workloads else { return Vec::new() };
+    let named = workloads.members().iter().map(|entry| {
+        let one = entry.node.text().into_iter();
+        let versions = one.chain(entry.node.items().iter().filter_map(Node::text)).collect();
+        member(&entry.name, versions, &entry.key)
+    });
+    let listed = workloads
+        .items()
+        .iter()
+        .filter_map(|item| Some(member(item.text()?, vec![track], &item.span)));
+    named.chain(listed).collect()
+}
+
+/// Whose pods a destination's are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pods<'a> {
+    /// All of them belong to the track at this place of the list.
+    Track(usize),
+    /// An app of some track, and a version that is no track's.
+    Baseline { app: &'a str, version: &'a str },
+    /// Versions of an app of some track, which its labels do not tell apart.
+    Mixed { app: &'a str },
+    /// No app of any track, or nothing is known.
+    Unknown,
+}
+
+/// Reads destinations by the labels that a configuration goes by.
+pub(super) struct Reader<'v, 'a> {
+    tracks: &'v [Track<'a>],
+    versions: &'v Versions<'a>,
+    app: &'v str,
+    version: &'v str,
+}
+
+impl<'v, 'a> Reader<'v, 'a> {
+    pub(super) fn of(view: &'v super::View<'_, 'a>) -> Self {
+        let labels = &view.valid.config.labels;
+        let versions = &view.routing.versions;
+        Self { tracks: &view.tracks, versions, app: &labels.app, version: &labels.version }
+    }
+
+    /// Whose pods a destination has; several answers where an object lies there in several forms.
+    pub(super) fn pods(&self, destination: &Destination<'a>) -> Vec<Pods<'a>> {
+        let Host::Service { name, namespace } = destination.host else { return Vec::new() };
+        let labels = self.versions.labels(destination);
+        if labels.is_empty() {
+            return vec![self.guess(name, namespace, destination)];
+        }
+        labels.iter().map(|labels| self.read(name, namespace, destination, labels)).collect()
+    }
+
+    fn read(
+        &self,
+        service: &'a str,
+        namespace: Option<&str>,
+        destination: &Destination<'a>,
+        labels: &Labels<'a>,
+    ) -> Pods<'a> {
+        let app = labels.get(self.app).copied().unwrap_or(service);
+        if !self.is_known(app, namespace) {
+            return Pods::Unknown;
+        }
+        match (labels.get(self.version), &destination.subset) {
+            (Some(version), _) => self.of_version(app, namespace, version),
+            // The rest of its labels may say it, in words of their own.
+            (None, Some(_)) if labels.keys().any(|name| *name != self.app) => Pods::Unknown,
+            (None, _) => Pods::Mixed { app },
+        }
+    }
+
+    /// Without labels, names are usually those of versions: the subset v2, the service forecast-v2.
+    fn guess(
+        &self,
+        service: &'a str,
+        namespace: Option<&str>,
+        destination: &Destination<'a>,
+    ) -> Pods<'a> {
+        let (app, version) = match &destination.subset {
+            Some((subset, _)) => (service, Some(*subset)),
+            None => match service.rsplit_once('-') {
+                Some((app, version)) if self.is_known(app, namespace) => (app, Some(version)),
+                _ => (service, None),
+            },
+        };
+        match version.map(|version| self.of_version(app, namespace, version)) {
+            Some(found @ Pods::Track(_)) => found,
+            _ => Pods::Unknown,
+        }
+    }
+
+    fn of_version(&self, app: &'a str, namespace: Option<&str>, version: &'a str) -> Pods<'a> {
+        let track = self.tracks.iter().position(|track| {
+            track
+                .members
+                .iter()
+                .any(|member| member.is(app, namespace) && member.versions.contains(&version))
+        });
+        match track {
+            Some(track) => Pods::Track(track),
+            None if self.is_known(app, namespace) => Pods::Baseline { app, version },
+            None => Pods::Unknown,
+        }
+    }
+
+    fn is_known(&self, app: &str, namespace: Option<&str>) -> bool {
+        self.tracks.iter().any(|track| track.has(app, namespace))
+    }
+}
+
+impl Member<'_> {
+    pub(super) fn is(&self, app: &str, namespace: Option<&str>) -> bool {
+        self.app == app && self.namespace.zip(namespace).is_none_or(|(one, two)| one == two)
+    }
+}
+
+impl Track<'_> {
+    pub(super) fn has(&self, app: &str, namespace: Option<&str>) -> bool {
+        self.members.iter().any(|member| member.is(app, namespace))
+    }
+}
