@@ -1,5 +1,6 @@
 //! `check`: what the filter will say to a configuration, and what will surprise its author.
 
+mod cookie;
 mod image;
 mod options;
 mod pattern;

@@ -17,9 +17,9 @@ use crate::input::manifest::Object;
 use crate::input::yaml::Node;
 
 pub(crate) use host::Host;
-pub(crate) use table::{
-    Action, Condition, Destination, HeaderEdit, Place, Route, StringMatch, Table,
-};
+#[cfg(test)]
+pub(crate) use table::whole;
+pub(crate) use table::{Action, Condition, Destination, Place, Route, StringMatch, Table};
 pub(crate) use versions::{Labels, Subset, Versions};
 
 #[derive(Default)]

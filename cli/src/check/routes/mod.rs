@@ -26,6 +26,8 @@ struct View<'v, 'a> {
     valid: &'v Valid<'a>,
     tracks: Vec<Track<'a>>,
     routing: &'v Routing<'a>,
+    /// The names of services that have routes for callers inside of the mesh.
+    in_mesh: &'v HashSet<&'a str>,
 }
 
 impl View<'_, '_> {
@@ -40,7 +42,14 @@ pub(super) fn check<'a>(valid: &[Valid<'a>], routing: &Routing<'a>) -> Vec<Diagn
     if routing.tables.is_empty() {
         return found;
     }
-    let views = valid.iter().map(|valid| View { valid, tracks: tracks::read(valid), routing });
+    let in_mesh = routing.tables.iter().filter(|table| table.callers.mesh);
+    let in_mesh = in_mesh.flat_map(|table| &table.hosts).map(|host| host.name()).collect();
+    let views = valid.iter().map(|valid| View {
+        valid,
+        tracks: tracks::read(valid),
+        routing,
+        in_mesh: &in_mesh,
+    });
     let views: Vec<_> = views.collect();
     for view in &views {
         found.extend(reach::tracks(view));

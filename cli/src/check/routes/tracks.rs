@@ -66,7 +66,7 @@ pub(super) enum Pods<'a> {
 
 /// Reads destinations by the labels that a configuration goes by.
 pub(super) struct Reader<'v, 'a> {
-    tracks: &'v [Track<'a>],
+    pub(super) tracks: &'v [Track<'a>],
     versions: &'v Versions<'a>,
     app: &'v str,
     version: &'v str,
@@ -128,22 +128,42 @@ impl<'v, 'a> Reader<'v, 'a> {
         }
     }
 
-    fn of_version(&self, app: &'a str, namespace: Option<&str>, version: &'a str) -> Pods<'a> {
-        let track = self.tracks.iter().position(|track| {
-            track
-                .members
-                .iter()
-                .any(|member| member.is(app, namespace) && member.versions.contains(&version))
-        });
-        match track {
-            Some(track) => Pods::Track(track),
-            None if self.is_known(app, namespace) => Pods::Baseline { app, version },
-            None => Pods::Unknown,
+    /// Whether a track's requests do not belong at these pods.
+    pub(super) fn is_foreign(
+        &self,
+        pods: Pods<'_>,
+        track: &Track<'_>,
+        to: &Destination<'_>,
+    ) -> bool {
+        let namespace = match to.host {
+            Host::Service { namespace, .. } => namespace,
+            Host::Other(_) => None,
+        };
+        match pods {
+            Pods::Track(other) => other != track.place,
+            // What has no version of the track's serves it from baseline.
+            Pods::Baseline { app, .. } | Pods::Mixed { app } => track.has(app, namespace),
+            Pods::Unknown => false,
         }
     }
 
+    fn of_version(&self, app: &'a str, namespace: Option<&str>, version: &'a str) -> Pods<'a> {
+        let has =
+            |member: &Member<'_>| member.is(app, namespace) && member.versions.contains(&version);
+        let is_its = |track: &Track<'_>| match track.members.is_empty() {
+            true => track.name == version,
+            false => track.members.iter().any(has),
+        };
+        match self.tracks.iter().position(is_its) {
+            Some(track) => Pods::Track(track),
+            None => Pods::Baseline { app, version },
+        }
+    }
+
+    /// Whether the tracks have anything to say of an app. One without workloads may have any.
     fn is_known(&self, app: &str, namespace: Option<&str>) -> bool {
-        self.tracks.iter().any(|track| track.has(app, namespace))
+        let may_have = |track: &Track<'_>| track.members.is_empty() || track.has(app, namespace);
+        self.tracks.iter().any(may_have)
     }
 }
 

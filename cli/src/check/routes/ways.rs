@@ -97,12 +97,13 @@ impl<'t, 'a> Taken<'t, 'a> {
     /// Whether nothing is left for a way; then, one of the routes that took it, and whom that let
     /// pass.
     pub(super) fn all_of(&self, way: &Way<'t, 'a>) -> Option<(usize, &Followers)> {
+        let is_unknown = !way.followers.baseline && way.followers.tracks().next().is_none();
         let mut all =
             Followers { baseline: false, tracks: vec![false; way.followers.tracks.len()] };
         for fewer in subsets(&way.rest) {
             if let Some((followers, route)) = self.0.get(&fewer) {
                 all.add(followers);
-                if way.followers.is_within(&all) {
+                if way.followers.is_within(&all) && (!is_unknown || all.are_all()) {
                     return Some((*route, followers));
                 }
             }
