@@ -4,10 +4,13 @@ mod cookie;
 mod image;
 mod options;
 mod pattern;
+mod plugin;
 mod rollout;
 mod routes;
 mod rules;
+mod tracks;
 mod valid;
+mod workloads;
 
 use crate::failure::{Failure, REFUSED};
 use crate::input;
@@ -99,6 +102,7 @@ impl Check {
         let previous = input::load(self.previous.as_slice())?;
         let mut diagnostics: Vec<_> = files.iter().filter_map(not_valid).collect();
         let manifests = Manifests::of(&files, Bare::WithTracks);
+        let routing = Routing::of(&manifests.objects);
         let mut valid = Vec::new();
         for source in &manifests.configurations {
             match source.parse() {
@@ -109,9 +113,11 @@ impl Check {
         for valid in &valid {
             diagnostics.extend(rules::check(valid));
             diagnostics.extend(options::check(valid));
+            diagnostics.extend(plugin::check(valid));
+            diagnostics.extend(workloads::check(valid, &routing.versions));
         }
         diagnostics.extend(options::twice(&manifests.configurations));
-        diagnostics.extend(routes::check(&valid, &Routing::of(&manifests.objects)));
+        diagnostics.extend(routes::check(&valid, &routing));
         let image = self.image.then(|| image::Check::new(self.module.as_deref(), self.insecure));
         let image = image.transpose()?;
         let mut images = Vec::new();
@@ -133,7 +139,7 @@ impl Check {
             let file = files.iter().position(|file| std::ptr::eq(file, d.file));
             (file, d.span.start, !d.is_error)
         };
-        diagnostics.sort_by_key(order);
+        diagnostics.sort_by_cached_key(order);
         let errors = diagnostics.iter().filter(|d| d.is_error).count();
         let warnings = diagnostics.len() - errors;
         let summaries = manifests.configurations.iter().map(|source| summary(source, &valid));

@@ -1,9 +1,10 @@
 //! Does anything but the header choose a track's pods?
 
-use super::tracks::{Pods, Reader, Track};
+use super::pods::{Pods, Reader};
 use super::ways::Way;
 use super::{View, warning};
 use crate::check::cookie;
+use crate::check::tracks::Track;
 use crate::input::yaml::Node;
 use crate::report::Diagnostic;
 use crate::routing::{Condition, Destination, Host, Place, Route, StringMatch, Table};

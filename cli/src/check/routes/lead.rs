@@ -1,11 +1,14 @@
 //! Does each route lead to its track's pods, and leave the header as it is?
 
-use super::tracks::{Pods, Reader};
+use super::pods::{Pods, Reader};
 use super::ways::Way;
 use super::{View, warning};
 use crate::report::Diagnostic;
 use crate::routing::{Destination, Host, Route, Subset, Table};
 use std::collections::BTreeSet;
+
+/// It is told once for a host, and once for all where there is no DestinationRule.
+pub(super) const NO_RULE: &str = "no-destination-rule";
 
 pub(super) fn check<'a>(
     view: &View<'_, 'a>,
@@ -54,13 +57,18 @@ fn missing_subset<'a>(view: &View<'_, 'a>, route: &Route<'a>) -> Option<Diagnost
             )),
             Subset::Unknown => Some(warning(
                 route,
-                "no-destination-rule",
+                NO_RULE,
                 span,
-                format!(
-                    "no DestinationRule in the given files defines the subsets of {host}: without \
-                     one, requests are answered 503"
-                ),
-                "check it together with these routes, or add it",
+                match versions.has_rules() {
+                    true => format!(
+                        "no DestinationRule in the given files defines the subsets of {host}: \
+                         without one, requests are answered 503"
+                    ),
+                    false => "these routes lead to subsets, and no DestinationRule is among the \
+                              given files: what it lacks is answered 503"
+                        .to_owned(),
+                },
+                "check it together with the routes, or add it",
             )),
         }
     })

@@ -10,16 +10,16 @@ mod beside;
 mod callers;
 mod lead;
 mod outside;
+mod pods;
 mod reach;
-mod tracks;
 mod ways;
 
+use super::tracks::{self, Track};
 use super::valid::Valid;
 use crate::input::yaml::Span;
 use crate::report::Diagnostic;
 use crate::routing::{Route, Routing, Table};
 use std::collections::HashSet;
-use tracks::Track;
 
 /// A configuration, and the routes around it.
 struct View<'v, 'a> {
@@ -66,7 +66,9 @@ pub(super) fn check<'a>(valid: &[Valid<'a>], routing: &Routing<'a>) -> Vec<Diagn
     // A route is in as many tables as it has hosts, and in the eyes of each configuration.
     let mut seen = HashSet::new();
     found.retain(|one| {
-        seen.insert((one.code, std::ptr::from_ref(one.file), one.span.start, one.message.clone()))
+        let place = (std::ptr::from_ref(one.file), one.span.start);
+        let place = (one.code != lead::NO_RULE).then_some(place);
+        seen.insert((one.code, place, one.message.clone()))
     });
     found
 }

@@ -1,7 +1,8 @@
 //! Does each request find its route?
 
 use super::ways::{self, Taken, Way};
-use super::{View, place, tracks, warning};
+use super::{View, place, warning};
+use crate::check::tracks::Member;
 use crate::input::yaml::Span;
 use crate::report::Diagnostic;
 use crate::routing::{Action, Condition, Host, Place, Route, Routing, StringMatch, Table};
@@ -119,7 +120,7 @@ impl<'a> Services<'a> {
         Self(apps)
     }
 
-    fn have(&self, member: &tracks::Member<'_>) -> bool {
+    fn have(&self, member: &Member<'_>) -> bool {
         let Self(apps) = self;
         apps.contains(&(member.app, None))
             && (member.namespace.is_none()
