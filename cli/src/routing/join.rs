@@ -3,7 +3,7 @@
 use super::Host;
 use super::host::meet;
 use super::table::{Action, Callers, Delegate, Match, Route, Table};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// A delegate's match is joined with its root's; more pairs than this are left to the root alone.
 const MOST_MATCHES: usize = 4096;
@@ -78,6 +78,7 @@ fn join<'a>(
     type Way<'a> = (Callers<'a>, Vec<Host<'a>>, usize);
     let mut places: HashMap<Way<'a>, usize> = HashMap::new();
     let mut seen = HashMap::new();
+    let mut merged = BTreeSet::new();
     let mut joined: Vec<Table<'a>> = Vec::new();
     for table in tables {
         if !joins(&table) {
@@ -90,18 +91,19 @@ fn join<'a>(
         let form = seen.entry((object, table.callers.clone(), hosts.clone())).or_insert(0);
         let way = (table.callers.clone(), hosts, *form);
         *form += 1;
-        match places.get(&way).and_then(|place| joined.get_mut(*place)) {
-            Some(first) => first.routes.extend(table.routes),
+        match places.get(&way).and_then(|place| Some((*place, joined.get_mut(*place)?))) {
+            Some((place, first)) => {
+                first.routes.extend(table.routes);
+                merged.insert(place);
+            }
             None => {
                 places.insert(way, joined.len());
                 joined.push(table);
             }
         }
     }
-    for table in joined.iter_mut().filter(|table| table.ordered) {
-        let first = table.object.node;
-        if table.routes.iter().any(|route| !std::ptr::eq(route.object.node, first)) && joins(table)
-        {
+    for place in merged {
+        if let Some(table) = joined.get_mut(place).filter(|table| table.ordered) {
             table.routes.sort_by_key(Route::takes_all);
         }
     }
