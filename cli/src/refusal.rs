@@ -85,7 +85,7 @@ pub(crate) fn not_valid(file: &File) -> Option<Diagnostic<'_>> {
         path: String::new(),
         value: None,
         message: format!("not valid {format}: {}", error.message),
-        hint: None,
+        hint: error.message.contains("tab").then(|| "indent with spaces alone".to_owned()),
     })
 }
 

@@ -2,12 +2,15 @@
 
 use super::valid::Valid;
 use crate::input::yaml::{Node, Span};
+use std::collections::HashMap;
 
 pub(super) struct Track<'a> {
     pub(super) place: usize,
     pub(super) name: &'a str,
     pub(super) node: &'a Node,
     pub(super) members: Vec<Member<'a>>,
+    /// The places of an app's members.
+    by_app: HashMap<&'a str, Vec<usize>>,
 }
 
 /// One entry of `workloads`.
@@ -24,7 +27,12 @@ pub(super) fn read<'a>(valid: &Valid<'a>) -> Vec<Track<'a>> {
     let tracks = valid.source.node.get("tracks").into_iter().flat_map(Node::items);
     let tracks = tracks.enumerate().filter_map(|(place, node)| {
         let name = node.get("name")?.text()?;
-        Some(Track { place, name, node, members: members(name, node.get("workloads")) })
+        let members = members(name, node.get("workloads"));
+        let mut by_app: HashMap<_, Vec<_>> = HashMap::new();
+        for (place, member) in members.iter().enumerate() {
+            by_app.entry(member.app).or_default().push(place);
+        }
+        Some(Track { place, name, node, members, by_app })
     });
     tracks.collect()
 }
@@ -50,14 +58,21 @@ fn members<'a>(track: &'a str, workloads: Option<&'a Node>) -> Vec<Member<'a>> {
     named.chain(listed).collect()
 }
 
-impl Member<'_> {
-    pub(super) fn is(&self, app: &str, namespace: Option<&str>) -> bool {
-        self.app == app && self.namespace.zip(namespace).is_none_or(|(one, two)| one == two)
+impl<'a> Track<'a> {
+    /// Its entries for an app.
+    pub(super) fn of<'t>(
+        &'t self,
+        app: &str,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = &'t Member<'a>> {
+        let places = self.by_app.get(app).into_iter().flatten();
+        let members = places.filter_map(|place| self.members.get(*place));
+        members.filter(move |member| {
+            member.namespace.zip(namespace).is_none_or(|(one, other)| one == other)
+        })
     }
-}
 
-impl Track<'_> {
     pub(super) fn has(&self, app: &str, namespace: Option<&str>) -> bool {
-        self.members.iter().any(|member| member.is(app, namespace))
+        self.of(app, namespace).next().is_some()
     }
 }

@@ -34,9 +34,12 @@ fn warning<'a>(
     }
 }
 
+/// The tracks that have a version of an app, each with its namespace.
+type Owners<'t, 'a> = Vec<(&'t Track<'a>, Option<&'a str>)>;
+
 /// Pods that belong to two tracks.
 fn shared<'a>(valid: &Valid<'a>, tracks: &[Track<'a>]) -> Vec<Diagnostic<'a>> {
-    let mut owners: HashMap<(&str, &str), Vec<(&Track<'a>, Option<&str>)>> = HashMap::new();
+    let mut owners: HashMap<_, Owners<'_, 'a>> = HashMap::new();
     let mut found = Vec::new();
     for track in tracks {
         for member in &track.members {
@@ -78,7 +81,7 @@ fn unknown<'a>(
 ) -> Vec<Diagnostic<'a>> {
     let labels = &valid.config.labels;
     let (app, version) = (&*labels.app, &*labels.version);
-    let mut known: HashMap<&str, Vec<(Option<&str>, Option<&str>)>> = HashMap::new();
+    let mut known: HashMap<&str, Vec<_>> = HashMap::new();
     for (namespace, labels) in &versions.pods {
         if let Some(name) = labels.get(app) {
             known.entry(name).or_default().push((*namespace, labels.get(version).copied()));

@@ -1,7 +1,7 @@
 //! Whose pods a destination has.
 
 use super::View;
-use crate::check::tracks::{Member, Track};
+use crate::check::tracks::Track;
 use crate::routing::{Destination, Host, Labels, Versions};
 
 /// Whose pods a destination's are.
@@ -101,11 +101,9 @@ impl<'v, 'a> Reader<'v, 'a> {
     }
 
     fn of_version(&self, app: &'a str, namespace: Option<&str>, version: &'a str) -> Pods<'a> {
-        let has =
-            |member: &Member<'_>| member.is(app, namespace) && member.versions.contains(&version);
         let is_its = |track: &Track<'_>| match track.members.is_empty() {
             true => track.name == version,
-            false => track.members.iter().any(has),
+            false => track.of(app, namespace).any(|member| member.versions.contains(&version)),
         };
         match self.tracks.iter().position(is_its) {
             Some(track) => Pods::Track(track),
