@@ -11,6 +11,7 @@ mod output;
 mod refusal;
 mod registry;
 mod report;
+mod routing;
 mod schema;
 mod token;
 

@@ -55,12 +55,18 @@ impl Diagnostic<'_> {
 
     /// The lines in question, with what is wrong underlined.
     pub(crate) fn render(&self) -> String {
-        let source = masked(self.file);
+        // Its lines, and some around them, are enough.
+        let span = self.first_line();
+        let first = self.file.line(span.start).saturating_sub(LINES_AROUND).max(1);
+        let window =
+            self.file.start(first)..self.file.start(self.file.line(span.end) + LINES_AROUND + 1);
+        let source = self.file.masked.get_or_init(|| masked(self.file));
+        let source = source.get(window.clone()).unwrap_or_default();
         let level = if self.is_error { Level::ERROR } else { Level::WARNING };
         let mut group: Group<'_> = level.primary_title(&*self.message).id(self.code).element(
-            Snippet::source(&*source)
-                .path(&*self.file.name)
-                .annotation(AnnotationKind::Primary.span(self.first_line())),
+            Snippet::source(source).path(&*self.file.name).line_start(first).annotation(
+                AnnotationKind::Primary.span(span.start - window.start..span.end - window.start),
+            ),
         );
         if !self.path.is_empty() {
             let found = self.value.as_ref().map(|value| format!(": {value}")).unwrap_or_default();
@@ -90,6 +96,15 @@ fn width() -> usize {
 static KEY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"(sha256: ?["']?)?[0-9A-Fa-f]{24,}"#).expect("it compiles"));
 
+/// Whether a field is one of keys, or was meant to be.
+fn names_key(field: &str) -> bool {
+    let field = field.to_ascii_lowercase();
+    field != "keysfrom" && (field.contains("key") || field.contains("secret"))
+}
+
+/// How many lines around the one in question are read: no report shows more.
+const LINES_AROUND: usize = 3;
+
 /// The file's text with asterisks for keys: reports end up in build logs.
 fn masked(file: &File) -> String {
     let stars = |found: &Captures<'_>| match found.get(1) {
@@ -107,7 +122,7 @@ fn mask(node: &Node, is_key: bool, text: &mut String) {
     match &node.value {
         Value::List(items) => items.iter().for_each(|item| mask(item, is_key, text)),
         Value::Map(members) => members.iter().for_each(|member| {
-            mask(&member.node, is_key || member.name == "keys", text);
+            mask(&member.node, is_key || names_key(&member.name), text);
         }),
         _ if is_key => {
             let stars = text[node.span.clone()].chars().map(|c| match c {

@@ -212,6 +212,9 @@ impl<'de> Place<'de> {
     }
 }
 
+/// An object with this field has secrets, also where it was misspelt.
+const KEYS: &str = "keys";
+
 /// The name of [`super::fields::Secret`], by which serde tells it from other newtypes.
 const SECRET: &str = "Secret";
 
@@ -291,10 +294,11 @@ impl<'de> Deserializer<'de> for Place<'de> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
-        visitor.visit_map(self.fields()?)
+        let secret = self.secret || fields.contains(&KEYS);
+        visitor.visit_map(self.fields().map_err(|failure| failure.about(secret))?)
     }
 
     /// A string, or an object that has one field.
@@ -454,6 +458,8 @@ struct Parts {
     /// `None` as long as no place was passed.
     found: Option<String>,
     allowed: String,
+    /// It may be about a secret, wherever it was found.
+    secret: bool,
 }
 
 impl Parts {
@@ -469,8 +475,15 @@ impl Failure {
     fn at(mut self, place: Place<'_>) -> Self {
         if self.0.found.is_none() {
             let node = place.node;
-            self.0.found = Some(if place.secret { node.kind() } else { node.shown() });
+            let secret = place.secret || self.0.secret;
+            self.0.found = Some(if secret { node.kind() } else { node.shown() });
         }
+        self
+    }
+
+    #[cold]
+    fn about(mut self, secret: bool) -> Self {
+        self.0.secret |= secret;
         self
     }
 
@@ -493,7 +506,12 @@ impl std::error::Error for Failure {}
 impl de::Error for Failure {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(Box::new(Parts { path: String::new(), found: None, allowed: message.to_string() }))
+        Self(Box::new(Parts {
+            path: String::new(),
+            found: None,
+            allowed: message.to_string(),
+            secret: false,
+        }))
     }
 
     #[cold]
@@ -515,6 +533,7 @@ impl de::Error for Failure {
     #[cold]
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
         Self::custom(format_args!("unknown field; allowed: {}", expected.join(", ")))
+            .about(expected.contains(&KEYS))
     }
 
     #[cold]

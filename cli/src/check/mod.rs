@@ -1,19 +1,24 @@
 //! `check`: what the filter will say to a configuration, and what will surprise its author.
 
+mod cookie;
 mod image;
 mod options;
 mod pattern;
+mod plugin;
 mod rollout;
 mod routes;
 mod rules;
+mod tracks;
 mod valid;
+mod workloads;
 
 use crate::failure::{Failure, REFUSED};
 use crate::input;
-use crate::input::manifest::{Configuration, Manifests};
+use crate::input::manifest::{Bare, Configuration, Manifests};
 use crate::output::{Output, say, to_json};
 use crate::refusal::{foreign, not_valid, nothing, refused, the_one};
 use crate::report::{Diagnostic, Record};
+use crate::routing::Routing;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -96,7 +101,8 @@ impl Check {
         let files = input::load(&self.files)?;
         let previous = input::load(self.previous.as_slice())?;
         let mut diagnostics: Vec<_> = files.iter().filter_map(not_valid).collect();
-        let manifests = Manifests::of(&files);
+        let manifests = Manifests::of(&files, Bare::WithTracks);
+        let routing = Routing::of(&manifests.objects);
         let mut valid = Vec::new();
         for source in &manifests.configurations {
             match source.parse() {
@@ -107,9 +113,11 @@ impl Check {
         for valid in &valid {
             diagnostics.extend(rules::check(valid));
             diagnostics.extend(options::check(valid));
+            diagnostics.extend(plugin::check(valid));
+            diagnostics.extend(workloads::check(valid, &routing.versions));
         }
         diagnostics.extend(options::twice(&manifests.configurations));
-        diagnostics.extend(routes::check(&valid, &manifests.routes, &manifests.declared));
+        diagnostics.extend(routes::check(&valid, &routing));
         let image = self.image.then(|| image::Check::new(self.module.as_deref(), self.insecure));
         let image = image.transpose()?;
         let mut images = Vec::new();
@@ -131,7 +139,7 @@ impl Check {
             let file = files.iter().position(|file| std::ptr::eq(file, d.file));
             (file, d.span.start, !d.is_error)
         };
-        diagnostics.sort_by_key(order);
+        diagnostics.sort_by_cached_key(order);
         let errors = diagnostics.iter().filter(|d| d.is_error).count();
         let warnings = diagnostics.len() - errors;
         let summaries = manifests.configurations.iter().map(|source| summary(source, &valid));
@@ -167,8 +175,8 @@ fn print(report: &Report<'_>, diagnostics: &[Diagnostic<'_>], manifests: &Manife
     for diagnostic in diagnostics {
         say!("{}\n", diagnostic.render());
     }
-    for (file, object) in &manifests.foreign {
-        say!("{}", foreign(file, object));
+    for object in &manifests.foreign {
+        say!("{}", foreign(object));
     }
     for Summary { file, line, name, valid, tracks } in &report.configurations {
         let verdict = if *valid {

@@ -4,6 +4,7 @@ use super::valid::Valid;
 use crate::input::manifest::Configuration;
 use crate::input::yaml::{Node, Span};
 use crate::report::Diagnostic;
+use release_track::config::{field_path, item_path};
 
 pub(super) fn check<'a>(valid: &Valid<'a>) -> Vec<Diagnostic<'a>> {
     let warning = |code, span: Span, path: &str, message: String, hint: &str| Diagnostic {
@@ -45,7 +46,34 @@ pub(super) fn check<'a>(valid: &Valid<'a>) -> Vec<Diagnostic<'a>> {
             "add it under vmConfig.env beside pluginConfig, with valueFrom: HOST if the proxy has it",
         ));
     }
+    words(valid, root, "", &mut found);
     found
+}
+
+/// Names that YAML takes for something else than they say.
+fn words<'a>(valid: &Valid<'a>, node: &Node, path: &str, found: &mut Vec<Diagnostic<'a>>) {
+    for (index, item) in node.items().iter().enumerate() {
+        words(valid, item, &item_path(path, index), found);
+    }
+    for member in node.members() {
+        let path = field_path(path, &member.name);
+        let written = valid.source.file.text.get(member.key.clone()).unwrap_or_default();
+        let is_plain = !written.is_empty()
+            && written.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c));
+        if is_plain && written != member.name {
+            found.push(Diagnostic {
+                is_error: false,
+                code: "yaml-word",
+                file: valid.source.file,
+                span: member.key.clone(),
+                path: path.clone(),
+                value: None,
+                message: format!("YAML takes the name {written} for {}", member.name),
+                hint: Some(format!("write '{written}'")),
+            });
+        }
+        words(valid, &member.node, &path, found);
+    }
 }
 
 /// Whether a track is ever decided by itself.
@@ -55,7 +83,7 @@ pub(super) fn decides(track: &Node) -> bool {
 }
 
 /// Istio's, unless its meshConfig names another.
-const ROOT_NAMESPACE: &str = "istio-system";
+pub(super) const ROOT_NAMESPACE: &str = "istio-system";
 
 /// Two filters in one proxy undo each other.
 pub(super) fn twice<'a>(configurations: &'a [Configuration<'a>]) -> Vec<Diagnostic<'a>> {

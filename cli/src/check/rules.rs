@@ -1,5 +1,6 @@
 //! Rules that load, and do not do what their author meant.
 
+use super::cookie;
 use super::pattern::{Meaning, Test};
 use super::valid::Valid;
 use crate::input::yaml::{Member, Node, Span};
@@ -301,7 +302,7 @@ fn simpler<'a>(valid: &Valid<'a>, condition: &Condition<'a>) -> Option<Diagnosti
     if condition.subject() == ("headers", Some("cookie")) {
         let message = "a cookie is looked for by an expression over the whole header".to_owned();
         let diagnostic = warning(valid, "cookie-by-regex", node.span.clone(), &path, message);
-        let hint = match cookie_pair(expression) {
+        let hint = match cookie::pair(expression) {
             Some((name, value)) => format!(
                 "write cookies: {{{name}: {{exact: {value}}}}}: it is found wherever it stands in the header"
             ),
@@ -327,14 +328,6 @@ fn simpler<'a>(valid: &Valid<'a>, condition: &Condition<'a>) -> Option<Diagnosti
     let message = "this expression says no more than a plain comparison".to_owned();
     let diagnostic = warning(valid, "needless-regex", node.span.clone(), &path, message);
     Some(with_hint(diagnostic, format!("write {plainer}: it costs less, and cannot be misread")))
-}
-
-/// The cookie in the usual expressions: `^(.*?;)?(user=tester)(;.*)?$`.
-fn cookie_pair(expression: &str) -> Option<(&str, &str)> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-=".contains(c);
-    let pairs = expression.split(|c| !is_plain(c)).filter_map(|part| part.split_once('='));
-    let mut pairs = pairs.filter(|(name, value)| !name.is_empty() && !value.is_empty());
-    pairs.next().filter(|_| pairs.next().is_none())
 }
 
 fn quoted(value: &str) -> String {

@@ -17,7 +17,7 @@ mod tests {
     use super::*;
     use crate::given::Given;
     use crate::input::File;
-    use crate::input::manifest::Manifests;
+    use crate::input::manifest::{Bare, Manifests};
     use cases::{Act, Bindings, Case, Engine, Seen};
     use exchange::case;
     use release_track::exchange::exchange;
@@ -73,7 +73,7 @@ mod tests {
         if files[0].documents.is_err() {
             return Vec::new();
         }
-        let manifests = Manifests::of(&files);
+        let manifests = Manifests::of(&files, Bare::Named);
         match manifests.configurations.first().map(|source| source.parse()) {
             Some(Err(error)) if error.path == path => Vec::new(),
             // An empty document.

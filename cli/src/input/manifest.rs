@@ -1,8 +1,9 @@
-//! What the documents are: configurations of the filter, and routes that follow its header.
+//! What the documents are: configurations of the filter, and objects around them.
 
 use super::File;
-use super::yaml::{Node, Span, Value};
+use super::yaml::{Node, Value};
 use release_track::config::{Config, Error};
+use std::fmt;
 
 /// A configuration of the filter, valid or not.
 pub(crate) struct Configuration<'a> {
@@ -18,6 +19,8 @@ pub(crate) struct Configuration<'a> {
     pub(crate) everywhere_in: Option<String>,
     /// Where an object says the module is.
     pub(crate) source: Option<ModuleSource<'a>>,
+    /// The object, if there is one, and what in it has the fields of a plugin.
+    pub(crate) plugin: Option<(Object<'a>, &'a Node)>,
 }
 
 /// The fields of a plugin that are about its module.
@@ -40,66 +43,85 @@ impl Configuration<'_> {
     }
 }
 
-/// A VirtualService or an HTTPRoute.
-pub(crate) struct Routes<'a> {
+/// A Kubernetes object.
+#[derive(Clone, Copy)]
+pub(crate) struct Object<'a> {
     pub(crate) file: &'a File,
-    /// `VirtualService weather/frontend`
-    pub(crate) object: String,
-    /// The first rule that matches has the request; otherwise the most specific one.
-    pub(crate) ordered: bool,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) node: &'a Node,
+    /// Of its `apiVersion`, without the version; empty for Kubernetes' own core.
+    pub(crate) group: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) name: &'a str,
+    /// `kubectl` may add one.
+    pub(crate) namespace: Option<&'a str>,
 }
 
-pub(crate) struct Rule {
-    pub(crate) span: Span,
-    /// Any of them; none at all is every request.
-    pub(crate) alternatives: Vec<Vec<Condition>>,
-    /// The services that it leads to, without their domain.
-    pub(crate) services: Vec<String>,
-    /// The hosts that it leads to, as they stand there.
-    pub(crate) hosts: Vec<(String, Span)>,
-    /// The request headers that it removes, in lower case.
-    pub(crate) removes: Vec<String>,
+impl<'a> Object<'a> {
+    /// `None` for what is no object.
+    fn of(file: &'a File, node: &'a Node) -> Option<Self> {
+        let text = |way: &[&str]| node.at(way).and_then(Node::text);
+        let kind = text(&["kind"])?;
+        let version = text(&["apiVersion"])?;
+        Some(Self {
+            file,
+            node,
+            group: version.split_once('/').map_or("", |(group, _)| group),
+            kind,
+            name: text(&["metadata", "name"]).unwrap_or("(no name)"),
+            namespace: text(&["metadata", "namespace"]),
+        })
+    }
+
+    pub(crate) fn text(&self, way: &[&str]) -> Option<&'a str> {
+        self.node.at(way).and_then(Node::text)
+    }
+
+    pub(crate) fn list(&self, way: &[&str]) -> impl Iterator<Item = &'a Node> + use<'a> {
+        self.node.at(way).into_iter().flat_map(Node::items)
+    }
 }
 
-/// A condition on a request header, or another one, that is only compared.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Condition {
-    /// Names are in lower case, as Envoy compares them.
-    Header {
-        name: String,
-        test: StringMatch,
-    },
-    WithoutHeader {
-        name: String,
-        test: StringMatch,
-    },
-    Other(String, Node),
+/// `VirtualService weather/frontend`
+impl fmt::Display for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, .. } = self;
+        match self.namespace {
+            Some(namespace) => write!(f, "{kind} {namespace}/{name}"),
+            None => write!(f, "{kind} {name}"),
+        }
+    }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum StringMatch {
-    Exact(String),
-    Prefix(String),
-    /// The whole value, in RE2's syntax.
-    Regex(String),
-    Present,
+/// Which documents may be configurations by themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bare {
+    /// Those that have tracks.
+    WithTracks,
+    /// All of the files that somebody named as configurations.
+    Named,
 }
 
-#[derive(Default)]
 pub(crate) struct Manifests<'a> {
+    bare: Bare,
     pub(crate) configurations: Vec<Configuration<'a>>,
-    pub(crate) routes: Vec<Routes<'a>>,
-    /// The hosts of ServiceEntries, and whether they are outside of the mesh.
-    pub(crate) declared: Vec<(String, bool)>,
+    /// All other objects.
+    pub(crate) objects: Vec<Object<'a>>,
     /// Plugins that are not this filter's.
-    pub(crate) foreign: Vec<(&'a File, String)>,
+    pub(crate) foreign: Vec<Object<'a>>,
+    /// Documents that are neither.
+    pub(crate) others: Vec<(&'a File, &'a Node)>,
 }
 
 impl<'a> Manifests<'a> {
     /// Files that are not valid YAML have nothing in them.
-    pub(crate) fn of(files: impl IntoIterator<Item = &'a File>) -> Self {
-        let mut manifests = Self::default();
+    pub(crate) fn of(files: impl IntoIterator<Item = &'a File>, bare: Bare) -> Self {
+        let mut manifests = Self {
+            bare,
+            configurations: Vec::new(),
+            objects: Vec::new(),
+            foreign: Vec::new(),
+            others: Vec::new(),
+        };
         for file in files {
             for document in file.documents.iter().flatten() {
                 manifests.add(file, document);
@@ -109,44 +131,19 @@ impl<'a> Manifests<'a> {
     }
 
     fn add(&mut self, file: &'a File, document: &'a Node) {
-        let text = |name| document.get(name).and_then(Node::text);
-        match (text("apiVersion"), text("kind")) {
-            (Some(version), Some(kind)) => {
-                let group = version.split('/').next().unwrap_or_default();
-                match (group, kind) {
-                    ("extensions.istio.io", "WasmPlugin") => {
-                        self.add_plugin(file, document, kind, &["spec"]);
-                    }
-                    ("extensions.istio.io", "TrafficExtension") => {
-                        self.add_plugin(file, document, kind, &["spec", "wasm"]);
-                    }
-                    ("networking.istio.io", "VirtualService") => {
-                        self.routes.push(virtual_service(file, document));
-                    }
-                    ("networking.istio.io", "ServiceEntry") => self.add_service_entry(document),
-                    ("gateway.networking.k8s.io", "HTTPRoute") => {
-                        self.routes.push(http_route(file, document));
-                    }
-                    _ if kind.ends_with("List") => {
-                        for item in document.get("items").into_iter().flat_map(Node::items) {
-                            self.add(file, item);
-                        }
-                    }
-                    _ => {}
-                }
+        let Some(object) = Object::of(file, document) else {
+            return self.add_bare(file, document);
+        };
+        match (object.group, object.kind) {
+            ("extensions.istio.io", "WasmPlugin") => self.add_plugin(object, &["spec"]),
+            ("extensions.istio.io", "TrafficExtension") => {
+                self.add_plugin(object, &["spec", "wasm"]);
             }
-            _ => self.add_bare(file, document),
+            (_, kind) if kind.ends_with("List") && document.get("items").is_some() => {
+                object.list(&["items"]).for_each(|item| self.add(file, item));
+            }
+            _ => self.objects.push(object),
         }
-    }
-
-    /// <https://istio.io/latest/docs/reference/config/networking/service-entry/>: outside, if it
-    /// does not say where.
-    fn add_service_entry(&mut self, document: &Node) {
-        let location = document.at(&["spec", "location"]).and_then(Node::text);
-        let hosts = document.at(&["spec", "hosts"]).into_iter().flat_map(Node::items);
-        let is_outside = location != Some("MESH_INTERNAL");
-        let hosts = hosts.filter_map(|host| Some((host.text()?.to_owned(), is_outside)));
-        self.declared.extend(hosts);
     }
 
     /// `pluginConfig` alone, or what stands in it.
@@ -155,24 +152,28 @@ impl<'a> Manifests<'a> {
             [member] if member.name == "pluginConfig" => &member.node,
             _ => document,
         };
-        if file.named || node.get("tracks").is_some() {
-            self.configurations.push(Configuration {
-                file,
-                object: String::new(),
-                node,
-                is_missing: false,
-                environment: None,
-                everywhere_in: None,
-                source: None,
-            });
+        let is_ours = node.get("tracks").is_some() && document.get("kind").is_none();
+        if !is_ours && (self.bare == Bare::WithTracks || !file.named) {
+            self.others.push((file, document));
+            return;
         }
+        self.configurations.push(Configuration {
+            file,
+            object: String::new(),
+            node,
+            is_missing: false,
+            environment: None,
+            everywhere_in: None,
+            source: None,
+            plugin: None,
+        });
     }
 
-    fn add_plugin(&mut self, file: &'a File, document: &'a Node, kind: &str, way: &[&str]) {
-        let object = object(document, kind);
+    fn add_plugin(&mut self, object: Object<'a>, way: &[&str]) {
+        let document = object.node;
         let Some(plugin) = document.at(way) else {
             // A TrafficExtension with Lua.
-            self.foreign.push((file, object));
+            self.foreign.push(object);
             return;
         };
         let config = plugin.get("pluginConfig");
@@ -185,7 +186,7 @@ impl<'a> Manifests<'a> {
             .any(|name| name.contains("release-track") || name.contains("release_track"))
             || config.is_some_and(|config| config.get("tracks").is_some());
         if !is_ours {
-            self.foreign.push((file, object));
+            self.foreign.push(object);
             return;
         }
         let environment = plugin.at(&["vmConfig", "env"]).into_iter().flat_map(Node::items);
@@ -198,168 +199,19 @@ impl<'a> Manifests<'a> {
             .iter()
             .all(|name| spec.is_none_or(|spec| spec.get(name).is_none()));
         self.configurations.push(Configuration {
-            file,
-            object,
+            file: object.file,
+            object: object.to_string(),
             node: config.unwrap_or(plugin),
             is_missing: config.is_none(),
             environment: Some(environment.collect()),
-            everywhere_in: is_everywhere.then(|| namespace(document).to_owned()),
+            everywhere_in: is_everywhere.then(|| object.namespace.unwrap_or("default").to_owned()),
             source: plugin.get("url").map(|url| ModuleSource {
                 url,
                 sha256: plugin.get("sha256"),
                 has_pull_secret: plugin.get("imagePullSecret").is_some(),
             }),
+            plugin: Some((object, plugin)),
         });
-    }
-}
-
-fn namespace(document: &Node) -> &str {
-    document.at(&["metadata", "namespace"]).and_then(Node::text).unwrap_or("default")
-}
-
-fn object(document: &Node, kind: &str) -> String {
-    let name = document.at(&["metadata", "name"]).and_then(Node::text).unwrap_or("(no name)");
-    match document.at(&["metadata", "namespace"]).and_then(Node::text) {
-        Some(namespace) => format!("{kind} {namespace}/{name}"),
-        None => format!("{kind} {name}"),
-    }
-}
-
-/// <https://istio.io/latest/docs/reference/config/networking/virtual-service/>
-fn virtual_service<'a>(file: &'a File, document: &'a Node) -> Routes<'a> {
-    let routes = document.at(&["spec", "http"]).into_iter().flat_map(Node::items);
-    let rules = routes.map(|route| {
-        let hosts = route.get("route").into_iter().flat_map(Node::items);
-        let hosts: Vec<_> =
-            hosts.filter_map(|route| text_and_span(route.at(&["destination", "host"])?)).collect();
-        let removes = route.at(&["headers", "request", "remove"]).into_iter();
-        Rule {
-            span: route.span.clone(),
-            alternatives: alternatives(route.get("match"), |member, conditions| {
-                let headers = member.node.members();
-                match &*member.name {
-                    "name" | "statPrefix" => {}
-                    "headers" => {
-                        conditions.extend(headers.iter().map(|header| Condition::Header {
-                            name: header.name.to_lowercase(),
-                            test: StringMatch::read(&header.node),
-                        }))
-                    }
-                    "withoutHeaders" => {
-                        conditions.extend(headers.iter().map(|header| Condition::WithoutHeader {
-                            name: header.name.to_lowercase(),
-                            test: StringMatch::read(&header.node),
-                        }))
-                    }
-                    name => conditions.push(Condition::Other(name.to_owned(), member.node.clone())),
-                }
-            }),
-            services: hosts.iter().map(|(host, _)| service(host)).collect(),
-            hosts,
-            removes: removes.flat_map(Node::items).filter_map(Node::text).map(lower).collect(),
-        }
-    });
-    Routes {
-        file,
-        object: object(document, "VirtualService"),
-        ordered: true,
-        rules: rules.collect(),
-    }
-}
-
-/// <https://gateway-api.sigs.k8s.io/reference/spec/#httproute>
-fn http_route<'a>(file: &'a File, document: &'a Node) -> Routes<'a> {
-    let rules = document.at(&["spec", "rules"]).into_iter().flat_map(Node::items);
-    let rules = rules.map(|rule| {
-        let backends = rule.get("backendRefs").into_iter().flat_map(Node::items);
-        let backends: Vec<_> = backends.collect();
-        let named = |backend: &&Node| backend.get("name").and_then(text_and_span);
-        // Istio's own kind of backend.
-        let is_host = |backend: &&&Node| {
-            backend.get("kind").and_then(Node::text).is_some_and(|kind| kind == "Hostname")
-        };
-        Rule {
-            span: rule.span.clone(),
-            alternatives: alternatives(rule.get("matches"), |member, conditions| {
-                if member.name != "headers" {
-                    conditions.push(Condition::Other(member.name.clone(), member.node.clone()));
-                    return;
-                }
-                for header in member.node.items() {
-                    let text = |name| header.get(name).and_then(Node::text).unwrap_or_default();
-                    let value = text("value").to_owned();
-                    let test = match text("type") {
-                        "RegularExpression" => StringMatch::Regex(value),
-                        _ => StringMatch::Exact(value),
-                    };
-                    conditions.push(Condition::Header { name: text("name").to_lowercase(), test });
-                }
-            }),
-            services: backends.iter().filter_map(named).map(|(name, _)| service(&name)).collect(),
-            hosts: backends.iter().filter(is_host).filter_map(named).collect(),
-            removes: removed_by_filters(rule),
-        }
-    });
-    Routes { file, object: object(document, "HTTPRoute"), ordered: false, rules: rules.collect() }
-}
-
-fn alternatives(
-    matches: Option<&Node>,
-    read: impl Fn(&super::yaml::Member, &mut Vec<Condition>),
-) -> Vec<Vec<Condition>> {
-    let matches = matches.into_iter().flat_map(Node::items);
-    let conditions = matches.map(|one| {
-        let mut conditions = Vec::new();
-        one.members().iter().for_each(|member| read(member, &mut conditions));
-        conditions
-    });
-    conditions.collect()
-}
-
-/// What the filters of an HTTPRoute's rule remove.
-fn removed_by_filters(rule: &Node) -> Vec<String> {
-    let filters = rule.get("filters").into_iter().flat_map(Node::items);
-    let lists = filters.filter_map(|filter| filter.at(&["requestHeaderModifier", "remove"]));
-    lists.flat_map(Node::items).filter_map(Node::text).map(lower).collect()
-}
-
-fn lower(name: &str) -> String {
-    name.to_lowercase()
-}
-
-fn text_and_span(node: &Node) -> Option<(String, Span)> {
-    Some((node.text()?.to_owned(), node.span.clone()))
-}
-
-/// `forecast.weather.svc.cluster.local` is the service forecast.
-fn service(host: &str) -> String {
-    host.split('.').next().unwrap_or_default().to_owned()
-}
-
-impl StringMatch {
-    fn read(node: &Node) -> Self {
-        let text = |name| node.get(name).and_then(Node::text).map(str::to_owned);
-        if let Some(exact) = text("exact") {
-            return Self::Exact(exact);
-        }
-        if let Some(prefix) = text("prefix") {
-            return Self::Prefix(prefix);
-        }
-        match text("regex") {
-            // Istio reads the regex `*` as presence (pilot: isCatchAllStringMatch).
-            Some(regex) if regex != "*" => Self::Regex(regex),
-            _ => Self::Present,
-        }
-    }
-
-    pub(crate) fn passes(&self, value: &str) -> bool {
-        match self {
-            Self::Exact(exact) => value == exact,
-            Self::Prefix(prefix) => value.starts_with(prefix),
-            Self::Regex(regex) => regex::Regex::new(&format!(r"\A(?:{regex})\z"))
-                .is_ok_and(|regex| regex.is_match(value)),
-            Self::Present => true,
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A file, and what is in it.
 pub(crate) struct File {
@@ -17,13 +18,24 @@ pub(crate) struct File {
     pub(crate) documents: Result<Vec<yaml::Node>, yaml::Error>,
     /// Somebody asked for this very file: it did not just lie in a folder.
     pub(crate) named: bool,
+    /// Where its lines start.
+    lines: OnceLock<Vec<usize>>,
+    /// Its text without secrets, as reports show it.
+    pub(crate) masked: OnceLock<String>,
 }
 
 impl File {
     /// A byte order mark is no part of the text.
     pub(crate) fn new(name: String, text: String, named: bool) -> Self {
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        let mut file = Self { documents: Ok(Vec::new()), name, text, named };
+        let mut file = Self {
+            documents: Ok(Vec::new()),
+            name,
+            text,
+            named,
+            lines: OnceLock::new(),
+            masked: OnceLock::new(),
+        };
         let error = if file.is_json() { yaml::not_json(&file.text) } else { None };
         file.documents = error.map_or_else(|| yaml::documents(&file.text), Err);
         file
@@ -36,9 +48,27 @@ impl File {
 
     /// Line and column of a place, both from one, in characters.
     pub(crate) fn position(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at).unwrap_or(&self.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        (before.matches('\n').count() + 1, line.chars().count() + 1)
+        let line = self.line(at);
+        let start = self.start(line);
+        let before = self.text.get(start..at).unwrap_or_default();
+        (line, before.chars().count() + 1)
+    }
+
+    /// The line of a place, from one.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.lines().partition_point(|start| *start <= at)
+    }
+
+    /// Where a line starts; the end of the text, if there is no such line.
+    pub(crate) fn start(&self, line: usize) -> usize {
+        self.lines().get(line.saturating_sub(1)).copied().unwrap_or(self.text.len())
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(ends).collect()
+        })
     }
 }
 

@@ -349,6 +349,13 @@ impl Node {
         }
     }
 
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self.value {
+            Value::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// As Istio hands it to the proxy.
     pub(crate) fn to_json(&self) -> Json {
         match &self.value {

@@ -1,0 +1,136 @@
+//! Which pods a destination leads to: by the subsets of DestinationRules, the selectors of Services,
+//! and the labels of the workloads among the files.
+
+use super::host::meet;
+use super::{Destination, Host};
+use crate::input::manifest::Object;
+use crate::input::yaml::Node;
+use std::collections::{BTreeMap, HashMap};
+
+/// Labels by name, as pods have them.
+pub(crate) type Labels<'a> = BTreeMap<&'a str, &'a str>;
+
+#[derive(Default)]
+pub(crate) struct Versions<'a> {
+    /// By the host's name. An object may lie there in several forms.
+    rules: HashMap<&'a str, Vec<Rule<'a>>>,
+    services: HashMap<&'a str, Vec<Service<'a>>>,
+    /// Of pod templates, with the namespace.
+    pub(crate) pods: Vec<(Option<&'a str>, Labels<'a>)>,
+}
+
+struct Rule<'a> {
+    host: Host<'a>,
+    subsets: Vec<(&'a str, Labels<'a>)>,
+}
+
+struct Service<'a> {
+    namespace: Option<&'a str>,
+    selector: Labels<'a>,
+}
+
+/// What the files say of a subset.
+pub(crate) enum Subset<'b, 'a> {
+    /// In each form of its DestinationRule that has it.
+    Labels(Vec<&'b Labels<'a>>),
+    /// The host's rules have others.
+    Missing(Vec<&'a str>),
+    /// There is no DestinationRule for the host.
+    Unknown,
+}
+
+impl<'a> Versions<'a> {
+    pub(super) fn add(&mut self, object: &Object<'a>) {
+        match (object.group, object.kind) {
+            ("networking.istio.io", "DestinationRule") => {
+                let Some(host) = object.text(&["spec", "host"]) else { return };
+                let host = Host::of(host, object.namespace);
+                let subsets = object.list(&["spec", "subsets"]).filter_map(|subset| {
+                    let name = subset.get("name")?.text()?;
+                    Some((name, labels(subset.get("labels"))))
+                });
+                let rule = Rule { host, subsets: subsets.collect() };
+                self.rules.entry(host.name()).or_default().push(rule);
+            }
+            ("", "Service") => {
+                let selector = labels(object.node.at(&["spec", "selector"]));
+                if !selector.is_empty() {
+                    let service = Service { namespace: object.namespace, selector };
+                    self.services.entry(object.name).or_default().push(service);
+                }
+            }
+            _ => {
+                let template = ["spec", "template", "metadata", "labels"];
+                let labels = match object.kind {
+                    "Pod" => labels(object.node.at(&["metadata", "labels"])),
+                    _ => labels(object.node.at(&template)),
+                };
+                if !labels.is_empty() {
+                    self.pods.push((object.namespace, labels));
+                }
+            }
+        }
+    }
+
+    /// Whether the files have any DestinationRule.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    pub(crate) fn subset(&self, host: Host<'_>, name: &str) -> Subset<'_, 'a> {
+        let rules = self.rules.get(host.name()).into_iter().flatten();
+        let rules: Vec<_> = rules.filter(|rule| rule.host.meets(host)).collect();
+        if rules.is_empty() {
+            return Subset::Unknown;
+        }
+        let subsets = rules.iter().flat_map(|rule| &rule.subsets);
+        let same = subsets.clone().filter(|(known, _)| *known == name).map(|(_, labels)| labels);
+        let same: Vec<_> = same.collect();
+        match same.is_empty() {
+            true => Subset::Missing(subsets.map(|(known, _)| *known).collect()),
+            false => Subset::Labels(same),
+        }
+    }
+
+    /// The selectors of a Service, in each form that lies there.
+    pub(crate) fn selectors(&self, host: Host<'_>) -> impl Iterator<Item = &Labels<'a>> {
+        let (name, namespace) = match host {
+            Host::Service { name, namespace } => (name, namespace),
+            Host::Other(_) => ("", None),
+        };
+        let services = self.services.get(name).into_iter().flatten();
+        let services = services.filter(move |service| meet(service.namespace, namespace));
+        services.map(|service| &service.selector)
+    }
+
+    /// What the pods of a destination have in common, in each form that lies there; none at all
+    /// where the files do not say.
+    pub(crate) fn labels(&self, destination: &Destination<'_>) -> Vec<Labels<'a>> {
+        let selectors: Vec<_> = self.selectors(destination.host).collect();
+        let subsets = match &destination.subset {
+            Some((name, _)) => match self.subset(destination.host, name) {
+                Subset::Labels(labels) => labels,
+                Subset::Missing(_) | Subset::Unknown => return Vec::new(),
+            },
+            None => Vec::new(),
+        };
+        let with = |subset: &Labels<'a>| -> Vec<Labels<'a>> {
+            let both = selectors.iter().map(|selector| {
+                let mut labels = (*selector).clone();
+                labels.extend(subset);
+                labels
+            });
+            both.collect()
+        };
+        match (subsets.is_empty(), selectors.is_empty()) {
+            (true, _) => selectors.into_iter().cloned().collect(),
+            (false, true) => subsets.into_iter().cloned().collect(),
+            (false, false) => subsets.into_iter().flat_map(with).collect(),
+        }
+    }
+}
+
+fn labels(node: Option<&Node>) -> Labels<'_> {
+    let members = node.into_iter().flat_map(Node::members);
+    members.filter_map(|label| Some((&*label.name, label.node.text()?))).collect()
+}
