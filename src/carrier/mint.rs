@@ -7,9 +7,9 @@
 //! What a client sends could be such an id, too. At the edge it is spoilt, in whatever header an SDK
 //! may read it ([`guard`]); inside the mesh it is read in its plain forms alone ([`extract`]).
 
-use super::Edit;
 use super::request_id::Tagger;
 use super::trace_id::TraceId;
+use super::{Edit, baggage};
 use crate::host::header_map::HeaderMap;
 use crate::syntax::hex;
 use crate::track::Carried;
@@ -179,6 +179,10 @@ pub(super) fn guard(headers: &HeaderMap, tagger: &Tagger) -> Vec<(&'static str, 
             continue;
         };
         let Some(spoilt) = spoilt(headers, name, value, tagger) else { continue };
+        // Our member is taken out of this one, and the id is spoilt along with that.
+        if baggage::remove_alias(headers, name.as_bytes()) != Edit::Keep {
+            continue;
+        }
         let first = headers.lines(name.as_bytes()).next().unwrap_or_default();
         let kept = if first == value { spoilt } else { first.to_vec() };
         if !edits.iter().any(|(edited, _)| *edited == name) {
@@ -238,7 +242,8 @@ fn spoilt_datadog(headers: &HeaderMap, line: &[u8], tagger: &Tagger) -> Option<V
     let low: u64 = str::from_utf8(line).ok()?.trim().parse().ok()?;
     let tags = headers.lines(DATADOG_TAGS.as_bytes()).flat_map(|tags| tags.split(|b| *b == b','));
     let high = tags.filter_map(|tag| tag.trim_ascii().strip_prefix(b"_dd.p.tid="));
-    let mut ids = high.filter_map(|high| Some(u128::from(hex::parse(high)?) << 64 | u128::from(low)));
+    let mut ids =
+        high.filter_map(|high| Some(u128::from(hex::parse(high)?) << 64 | u128::from(low)));
     let tagged = ids.find(|id| tagger.extract_number(*id).is_some())?;
     Some((tagger.spoil_number(tagged) as u64).to_string().into_bytes())
 }

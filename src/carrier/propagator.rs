@@ -5,10 +5,10 @@
 
 use super::baggage::{self, Reading};
 use super::memory::{Memory, Remembered, Renewal};
+use super::mint::{self, Mint};
 use super::request_id::{Tag, Tagger, Uuid};
 use super::trace_id::{Correlate, Source, TraceId};
 use super::view::{Extracted, Found, Lines, View, Watched};
-use super::mint::{self, Mint};
 use super::{Edit, header};
 use crate::host::explain::Step;
 use crate::host::header_map::HeaderMap;
@@ -138,8 +138,10 @@ impl Propagator {
             (Orphans::Workload, [track]) => Some(*track),
             (Orphans::Workload | Orphans::Baseline, _) => None,
         };
+        let mut watched = watched(&header, sources);
+        watched.reads_traces = propagation.mint.is_on();
         Self {
-            watched: watched(&header, sources),
+            watched,
             says_baseline: !pod.tracks.is_empty(),
             names,
             header,
@@ -250,7 +252,9 @@ impl Propagator {
         Carrier::ALL.iter().any(|carrier| match carrier {
             Carrier::Header => view.track != Lines::None,
             Carrier::Baggage => member_removed(view, Reading::Strict) != Edit::Keep,
-            Carrier::RequestId | Carrier::TraceId | Carrier::Remembered | Carrier::Workload => false,
+            Carrier::RequestId | Carrier::TraceId | Carrier::Remembered | Carrier::Workload => {
+                false
+            }
         })
     }
 

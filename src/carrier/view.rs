@@ -163,6 +163,8 @@ pub(super) enum Found {
 pub struct Watched {
     /// By [`Sieve::slot`]: most headers are in one that is empty.
     slots: [Vec<(Box<[u8]>, Found)>; 64],
+    /// Whether the twins of trace headers that are not listed are aliases, too.
+    pub(super) reads_traces: bool,
 }
 
 impl Watched {
@@ -174,7 +176,7 @@ impl Watched {
                 slot.push((name.as_bytes().into(), found));
             }
         }
-        Self { slots }
+        Self { slots, reads_traces: false }
     }
 
     #[inline]
@@ -184,7 +186,7 @@ impl Watched {
             if **known == *name {
                 return Some(*found);
             }
-            if is_alias(known, name) {
+            if (*found != Found::TraceContext || self.reads_traces) && is_alias(known, name) {
                 alias = Some(Found::Alias);
             }
         }

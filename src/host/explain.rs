@@ -84,7 +84,9 @@ impl Display for Step<'_> {
                     (Carrier::Workload, _, None) => f.write_str("the pod lends no track"),
                     (Carrier::Workload, _, Some(says)) => write!(f, "the pod belongs to {says}"),
                     (_, [], _) => f.write_str("absent"),
-                    (Carrier::RequestId | Carrier::TraceId, _, None) => write!(f, "{} bears no tag", Quoted(lines)),
+                    (Carrier::RequestId | Carrier::TraceId, _, None) => {
+                        write!(f, "{} bears no tag", Quoted(lines))
+                    }
                     (Carrier::Header | Carrier::Baggage, _, None) => {
                         write!(f, "{} says nothing", Quoted(lines))
                     }
