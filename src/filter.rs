@@ -287,7 +287,8 @@ fn depends_on(config: &Config) -> Vec<Box<str>> {
                 Carrier::Header => add(&config.header),
                 Carrier::Baggage => add("baggage"),
                 // No two requests have the same id; the rest is not in the request.
-                Carrier::RequestId | Carrier::Remembered | Carrier::Workload => {}
+                Carrier::RequestId | Carrier::TraceId | Carrier::Remembered | Carrier::Workload => {
+                }
             }
         }
     }

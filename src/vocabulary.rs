@@ -84,6 +84,8 @@ words! {
         Baggage = "baggage": "the baggage member release-track",
         /// A tagged `x-request-id`.
         RequestId = "request_id": "a tagged x-request-id",
+        /// A trace id that is a tagged request id (`propagation.mint`).
+        TraceId = "trace_id": "a tagged trace id",
         /// A trace id that this proxy remembers.
         Remembered = "remembered": "a trace id that came in with a track",
         /// The calling pod belongs to a track.

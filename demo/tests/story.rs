@@ -80,6 +80,32 @@ async fn a_track_crosses_a_baseline_pod_by_what_its_application_forwards() {
     stage.stop().await;
 }
 
+/// An SDK that knows one trace format starts a trace where none arrives, which nobody knows: in the
+/// middle of v3's chain the track is lost, unless the filter had given the request a trace.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_that_an_sdk_starts_is_lost_and_a_minted_one_carries_the_track() {
+    const V3: &str =
+        "frontend v1 @v3 (advertisement v1 @v3, forecast v3 @v3 (recommendation v1 @v3))";
+    const LOST: &str = "frontend v1 @v3 (advertisement v1, forecast v1)";
+    for (more, served) in [(None, LOST), (Some("examples/weather/mint"), V3)] {
+        let mut project = project();
+        let overlays = ["examples/weather/v3"].into_iter().chain(more);
+        project.overlays = overlays.map(|overlay| project.manifests.join(overlay)).collect();
+        let mut stage = stage(project, STORY).await;
+        for forward in [Forward::TracecontextSdk, Forward::B3Sdk] {
+            stage.set(Switches { forward, ..STORY }).await.unwrap();
+            let report = load(&stage, REQUESTS, forward).await;
+            assert_eq!((report.requests, report.failed), (REQUESTS, 0), "{forward:?}");
+            everybody_is_served(&report, forward, |visitor, _| match visitor {
+                "tester-v3, first" | "tester-v3, last" => served,
+                _ if TESTERS.contains(&visitor) => V2,
+                _ => V1,
+            });
+        }
+        stage.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_filter_testers_get_v1_and_a_forged_header_crosses() {
     const CROSSED: &str = "frontend v2 @v2 (advertisement v1, forecast v1)";

@@ -32,6 +32,7 @@ pub(crate) fn carrier(forward: Forward, pod_has_track: bool) -> Option<&'static 
         Forward::Baggage => Some("baggage"),
         Forward::Header => Some("header"),
         Forward::Trace | Forward::B3 | Forward::Datadog => Some("remembered"),
+        Forward::TracecontextSdk | Forward::B3Sdk => Some("trace_id"),
         Forward::None => pod_has_track.then_some("workload"),
     }
 }

@@ -6,6 +6,7 @@
 pub mod baggage;
 pub mod header;
 pub mod memory;
+pub mod mint;
 pub mod propagator;
 pub mod request_id;
 pub mod trace_id;

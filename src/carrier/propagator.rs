@@ -5,8 +5,9 @@
 
 use super::baggage::{self, Reading};
 use super::memory::{Memory, Remembered, Renewal};
+use super::mint::{self, Mint};
 use super::request_id::{Tag, Tagger, Uuid};
-use super::trace_id::{Correlate, Source};
+use super::trace_id::{Correlate, Source, TraceId};
 use super::view::{Extracted, Found, Lines, View, Watched};
 use super::{Edit, header};
 use crate::host::explain::Step;
@@ -31,6 +32,7 @@ pub struct Propagation {
     /// Made from `keys`; also where `request_id` is off, for the edge spoils tags all the same.
     pub tagger: Tagger,
     pub correlate: Correlate,
+    pub mint: Mint,
     /// Milliseconds.
     pub ttl_ms: u64,
     /// 1 to 65,536.
@@ -111,6 +113,8 @@ pub enum Change<'a> {
     Header(&'a str, Edit),
     /// The same, and the header has no room for the track.
     NoRoom(&'a str, Edit),
+    /// Edits of several headers.
+    Headers(Vec<(&'static str, Edit)>),
     /// The request's trace ids are remembered with this name.
     Remember(&'a str),
     /// What is remembered of the request's trace ids tells nothing any more.
@@ -134,8 +138,10 @@ impl Propagator {
             (Orphans::Workload, [track]) => Some(*track),
             (Orphans::Workload | Orphans::Baseline, _) => None,
         };
+        let mut watched = watched(&header, sources);
+        watched.reads_traces = propagation.mint.is_on();
         Self {
-            watched: watched(&header, sources),
+            watched,
             says_baseline: !pod.tracks.is_empty(),
             names,
             header,
@@ -210,13 +216,15 @@ impl Propagator {
         renewal: &mut Option<Renewal>,
         carrier: Carrier,
     ) -> Option<Carried> {
-        let Propagation { request_id, baggage, tagger, correlate, .. } = &self.propagation;
+        let Propagation { request_id, baggage, tagger, correlate, mint, .. } = &self.propagation;
         match carrier {
             Carrier::Header => header::extract(view.track, &self.names),
             Carrier::Baggage if !view.has_baggage || !baggage => None,
             Carrier::Baggage => baggage::extract(view.headers, &self.names),
             Carrier::RequestId if !request_id => None,
             Carrier::RequestId => view.uuid().and_then(|id| tagger.extract(id)),
+            Carrier::TraceId if !view.has_trace || !mint.is_on() => None,
+            Carrier::TraceId => mint::extract(view.headers, tagger),
             Carrier::Remembered => {
                 if !self.remembers(facts, view) {
                     return None;
@@ -244,7 +252,9 @@ impl Propagator {
         Carrier::ALL.iter().any(|carrier| match carrier {
             Carrier::Header => view.track != Lines::None,
             Carrier::Baggage => member_removed(view, Reading::Strict) != Edit::Keep,
-            Carrier::RequestId | Carrier::Remembered | Carrier::Workload => false,
+            Carrier::RequestId | Carrier::TraceId | Carrier::Remembered | Carrier::Workload => {
+                false
+            }
         })
     }
 
@@ -270,6 +280,8 @@ impl Propagator {
             Carrier::Header => view.headers.lines(self.header.as_bytes()).collect(),
             Carrier::Baggage => view.headers.lines(BAGGAGE.as_bytes()).collect(),
             Carrier::RequestId => view.headers.lines(REQUEST_ID.as_bytes()).collect(),
+            Carrier::TraceId if !self.propagation.mint.is_on() => return,
+            Carrier::TraceId => mint::lines(view.headers),
             Carrier::Remembered if self.memory.is_none() => return,
             Carrier::Remembered if view.trace_ids(&self.propagation.correlate).is_empty() => return,
             Carrier::Remembered | Carrier::Workload => Vec::new(),
@@ -292,10 +304,11 @@ impl Propagator {
         follows: Carried,
     ) -> Change<'a> {
         use Treatment::{Call, Clear, Guard, HandOver, Leave, Pass, Strip};
-        let track = match follows {
-            Carried::Track(track) => Some(self.names.of(track)),
+        let id = match follows {
+            Carried::Track(track) => Some(track),
             Carried::Baseline | Carried::Other => None,
         };
+        let track = id.map(|track| self.names.of(track));
         match (carrier, treatment) {
             (_, Leave) => Change::None,
 
@@ -328,6 +341,15 @@ impl Propagator {
             // Both ends of a hop then log one id.
             (Carrier::RequestId, Call) => self.believed_id(view, follows, false),
 
+            (Carrier::TraceId, Clear) => Change::Headers(self.guarded_traces(view)),
+            (Carrier::TraceId, Guard) => {
+                let mut edits = self.guarded_traces(view);
+                edits.extend(self.minted(facts, view, id));
+                Change::Headers(edits)
+            }
+            (Carrier::TraceId, HandOver) => Change::Headers(self.minted(facts, view, id)),
+            (Carrier::TraceId, Strip | Call | Pass) => Change::None,
+
             (Carrier::Remembered, Guard | HandOver) => self.note(facts, view, follows),
             (Carrier::Remembered, Strip | Clear | Call | Pass) => Change::None,
 
@@ -341,10 +363,15 @@ impl Propagator {
         use Treatment::{Call, Clear, Guard, HandOver, Leave, Pass, Strip};
         match treatment {
             Clear | Guard if view.has_alias => {
+                let tagger = &self.propagation.tagger;
                 let names = view.headers.iter().map(|(name, _)| name);
                 let edits = names.map(|name| match self.watched.is_alias(name) {
                     true => (name, Edit::Remove),
-                    false => (name, baggage::remove_alias(view.headers, name)),
+                    false => match baggage::remove_alias(view.headers, name) {
+                        // It may hold a trace id, too.
+                        Edit::Set(list) => (name, Edit::Set(mint::spoil(list, tagger))),
+                        edit => (name, edit),
+                    },
                 });
                 edits.filter(|(_, edit)| *edit != Edit::Keep).collect()
             }
@@ -436,11 +463,37 @@ impl Propagator {
         }
     }
 
+    /// The trace headers that a client sent, with no tag in them that counts.
+    fn guarded_traces(&self, view: &View<'_>) -> Vec<(&'static str, Edit)> {
+        match view.has_trace {
+            true => mint::guard(view.headers, &self.propagation.tagger),
+            false => Vec::new(),
+        }
+    }
+
+    /// A trace for a tracked request that has none, with the tag in its id.
+    fn minted(
+        &self,
+        facts: &mut impl Facts,
+        view: &View<'_>,
+        track: Option<TrackId>,
+    ) -> Vec<(&'static str, Edit)> {
+        let Propagation { mint, tagger, .. } = &self.propagation;
+        let Some(track) = track.filter(|_| mint.is_due(view.headers)) else { return Vec::new() };
+        let mut random = || facts.random().map(u128::from_be_bytes);
+        let (Ok(id), Ok(span)) = (random(), random()) else { return Vec::new() };
+        let trace = TraceId::new(tagger.tagged(view.uuid(), id, Tag::Track(track)));
+        let Some(trace) = trace else { return Vec::new() };
+        let _ = view.minted.set(trace);
+        mint.headers(view.headers, trace, span as u64)
+    }
+
     /// What is remembered of the request's trace ids, so that the calls made for it can be told by
     /// them.
     #[inline(never)]
     fn note(&self, facts: &mut impl Facts, view: &View<'_>, follows: Carried) -> Change<'_> {
-        if self.memory.is_none() || view.trace_ids(&self.propagation.correlate).is_empty() {
+        let has_none = || view.trace_ids(&self.propagation.correlate).is_empty();
+        if self.memory.is_none() || view.minted.get().is_none() && has_none() {
             return Change::None;
         }
         match follows {
@@ -459,7 +512,9 @@ impl Propagator {
     #[inline(never)]
     pub fn remember(&self, host: &mut impl Host, view: &View<'_>, name: &str) -> usize {
         let Some(memory) = &self.memory else { return 0 };
-        let ids = view.trace_ids(&self.propagation.correlate).iter().take(REMEMBERED);
+        let ids = view.trace_ids(&self.propagation.correlate).iter();
+        // What has 64 bits of a minted id bears no tag.
+        let ids = view.minted.get().copied().into_iter().chain(ids).take(REMEMBERED);
         ids.filter(|id| memory.remember(host, *id, name) == Remembered::Conflict).count()
     }
 
@@ -492,17 +547,19 @@ pub(super) fn watched(header: &str, sources: &[Source]) -> Watched {
         Carrier::Remembered => {
             sources.iter().map(|source| (source.header(), Found::Trace(*source))).collect()
         }
-        Carrier::Workload => Vec::new(),
+        Carrier::TraceId | Carrier::Workload => Vec::new(),
     });
+    let contexts = mint::HEADERS.map(|name| (name, Found::TraceContext));
     // Last, for one of them may hold a trace id too.
-    Watched::new(carriers.chain(baggage::ALIASES.map(|name| (name, Found::BaggageAlias))))
+    let aliases = baggage::ALIASES.map(|name| (name, Found::BaggageAlias));
+    Watched::new(carriers.chain(contexts).chain(aliases))
 }
 
 /// Whether the request itself says it. The other carriers are known to the proxy that sees both
 /// sides of a pod, and are asked for the pod's own calls.
 const fn is_in_request(carrier: Carrier) -> bool {
     match carrier {
-        Carrier::Header | Carrier::Baggage | Carrier::RequestId => true,
+        Carrier::Header | Carrier::Baggage | Carrier::RequestId | Carrier::TraceId => true,
         Carrier::Remembered | Carrier::Workload => false,
     }
 }

@@ -55,6 +55,11 @@ impl<'a> Uuid<'a> {
         Some(Self { text, last_group: hex::parse(&text[MESSAGE..])? })
     }
 
+    /// Its digits.
+    pub(super) fn number(self) -> u128 {
+        number(self.text).unwrap_or_default()
+    }
+
     fn message(self) -> [u8; MESSAGE] {
         let mut message = [0; MESSAGE];
         for (to, from) in message.iter_mut().zip(self.text) {
@@ -263,6 +268,11 @@ impl Tagger {
         self.keys.iter().find_map(|codes| codes.read(id))
     }
 
+    /// The same for an id without dashes.
+    pub(super) fn extract_number(&self, id: u128) -> Option<Carried> {
+        self.extract(Uuid::parse(&print(id))?)
+    }
+
     /// The same id, never again read as tagged: the lowest bit of the last group's first digit is
     /// flipped, or others too where another key would read a tag then. Each key reads one of the
     /// fifteen ids that come of it.
@@ -271,6 +281,21 @@ impl Tagger {
         let mut spoilt = (1..16).map(|bits| id.flipped(bits));
         let is_free = |id: &[u8; LENGTH]| Uuid::parse(id).and_then(|id| self.extract(id)).is_none();
         spoilt.find(is_free).unwrap_or_else(|| id.flipped(1))
+    }
+
+    /// The same for an id without dashes.
+    #[cold]
+    pub(super) fn spoil_number(&self, id: u128) -> u128 {
+        let text = print(id);
+        Uuid::parse(&text).and_then(|id| number(&self.spoil(id))).unwrap_or_default()
+    }
+
+    /// The id of a new trace that bears this tag: the request's id, or one of random bits.
+    #[cold]
+    pub(super) fn tagged(&self, id: Option<Uuid<'_>>, random: u128, tag: Tag) -> u128 {
+        let random = print(random);
+        let Some(id) = id.or_else(|| Uuid::parse(&random)) else { return 0 };
+        self.inject(id, tag).and_then(|tagged| number(&tagged)).unwrap_or_else(|| id.number())
     }
 
     /// The tagged id that some application makes of one that is not in the form of a UUID.

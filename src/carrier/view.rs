@@ -1,7 +1,7 @@
 //! A view of a request: one look over its headers, for the lines that carriers live in.
 
 use super::request_id::Uuid;
-use super::trace_id::{Correlate, Ids, Source};
+use super::trace_id::{Correlate, Ids, Source, TraceId};
 use crate::host::header_map::{HeaderMap, Sieve};
 use crate::track::Carried;
 use crate::vocabulary::Carrier;
@@ -66,6 +66,8 @@ pub struct View<'a> {
     pub id: Lines<'a>,
     /// There is a `baggage` line.
     pub has_baggage: bool,
+    /// There is one of [`super::mint::HEADERS`].
+    pub has_trace: bool,
     /// There may be a header that an application takes for one of ours: see [`Watched::is_alias`]
     /// and [`super::baggage::ALIASES`].
     pub has_alias: bool,
@@ -73,6 +75,8 @@ pub struct View<'a> {
     pub(super) extracted: OnceCell<Option<Extracted>>,
     /// Whether the proxy remembers any trace id, once it was asked.
     pub(super) remembers: OnceCell<bool>,
+    /// The id of the trace that it is given.
+    pub(super) minted: OnceCell<TraceId>,
     uuid: OnceCell<Option<Uuid<'a>>>,
     trace_ids: OnceCell<Ids>,
     trace: [Lines<'a>; Source::ALL.len()],
@@ -85,9 +89,11 @@ impl<'a> View<'a> {
             track: Lines::None,
             id: Lines::None,
             has_baggage: false,
+            has_trace: false,
             has_alias: false,
             extracted: OnceCell::new(),
             remembers: OnceCell::new(),
+            minted: OnceCell::new(),
             uuid: OnceCell::new(),
             trace_ids: OnceCell::new(),
             trace: [Lines::None; _],
@@ -99,7 +105,9 @@ impl<'a> View<'a> {
                 Some(Found::RequestId) => view.id.add(value),
                 Some(Found::Baggage) => view.has_baggage = true,
                 Some(Found::Alias | Found::BaggageAlias) => view.has_alias = true,
+                Some(Found::TraceContext) => view.has_trace = true,
                 Some(Found::Trace(source)) => {
+                    view.has_trace = true;
                     view.has_alias |= source == Source::XAmznTraceId;
                     if let Some(lines) = view.trace.get_mut(source as usize) {
                         lines.add(value);
@@ -143,6 +151,8 @@ pub(super) enum Found {
     RequestId,
     Baggage,
     Trace(Source),
+    /// One of [`super::mint::HEADERS`] that is not listed.
+    TraceContext,
     /// One of [`super::baggage::ALIASES`].
     BaggageAlias,
     Alias,
@@ -153,6 +163,8 @@ pub(super) enum Found {
 pub struct Watched {
     /// By [`Sieve::slot`]: most headers are in one that is empty.
     slots: [Vec<(Box<[u8]>, Found)>; 64],
+    /// Whether the twins of trace headers that are not listed are aliases, too.
+    pub(super) reads_traces: bool,
 }
 
 impl Watched {
@@ -164,7 +176,7 @@ impl Watched {
                 slot.push((name.as_bytes().into(), found));
             }
         }
-        Self { slots }
+        Self { slots, reads_traces: false }
     }
 
     #[inline]
@@ -174,7 +186,7 @@ impl Watched {
             if **known == *name {
                 return Some(*found);
             }
-            if is_alias(known, name) {
+            if (*found != Found::TraceContext || self.reads_traces) && is_alias(known, name) {
                 alias = Some(Found::Alias);
             }
         }

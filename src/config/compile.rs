@@ -252,6 +252,7 @@ fn compile_propagation(
         orphans: propagation.orphans,
         tagger,
         correlate: Correlate::new(sources, *first),
+        mint: propagation.mint,
         ttl_ms: propagation.ttl.0,
         slots: propagation.slots.0,
     })

@@ -8,6 +8,7 @@ use super::values::{
     MatchedCookie, MatchedHeader, ParameterName, Percent, PreviewKey, Regex, Slots, TagKey, Text,
     TrackHeader, TrackName,
 };
+use crate::carrier::mint::Mint;
 use crate::carrier::propagator::Orphans;
 use crate::carrier::request_id::Key;
 use crate::carrier::trace_id;
@@ -295,6 +296,8 @@ pub(super) struct Propagation {
     pub(super) baggage: bool,
     /// headers whose ids are remembered, in the order in which they are looked up
     pub(super) correlate: Vec<Correlated>,
+    /// trace contexts that a tracked request is given where it has none, with the tag in their ids
+    pub(super) mint: Mint,
     /// how long an id is remembered
     pub(super) ttl: Duration,
     /// buckets for remembered ids, of 4 entries each
@@ -316,6 +319,7 @@ impl Default for Propagation {
             request_id: true,
             baggage: true,
             correlate: trace_id::Source::ALL.map(Correlated).into(),
+            mint: Mint::default(),
             ttl: Duration(60_000),
             slots: Slots::default(),
             orphans: Orphans::Workload,

@@ -83,16 +83,14 @@ impl Display for Step<'_> {
                     }
                     (Carrier::Workload, _, None) => f.write_str("the pod lends no track"),
                     (Carrier::Workload, _, Some(says)) => write!(f, "the pod belongs to {says}"),
-                    (Carrier::Header | Carrier::Baggage | Carrier::RequestId, [], _) => {
-                        f.write_str("absent")
+                    (_, [], _) => f.write_str("absent"),
+                    (Carrier::RequestId | Carrier::TraceId, _, None) => {
+                        write!(f, "{} bears no tag", Quoted(lines))
                     }
-                    (Carrier::RequestId, _, None) => write!(f, "{} bears no tag", Quoted(lines)),
                     (Carrier::Header | Carrier::Baggage, _, None) => {
                         write!(f, "{} says nothing", Quoted(lines))
                     }
-                    (Carrier::Header | Carrier::Baggage | Carrier::RequestId, _, Some(says)) => {
-                        write!(f, "{} says {says}", Quoted(lines))
-                    }
+                    (_, _, Some(says)) => write!(f, "{} says {says}", Quoted(lines)),
                 }
             }
             Self::Distrusted { header } => write!(

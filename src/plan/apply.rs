@@ -58,6 +58,9 @@ pub(crate) fn apply(
             edit(host, name.as_bytes(), value);
             metrics.happened(host, Event::BaggageFull);
         }
+        Change::Headers(edits) => {
+            edits.into_iter().for_each(|(name, value)| edit(host, name.as_bytes(), value));
+        }
         Change::Remember(name) => {
             let conflicts = propagator.remember(host, view, name);
             (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));

@@ -82,6 +82,12 @@ fn trace_headers(forward: Forward, trace_id: u128) -> Vec<(&'static str, String)
         Forward::Datadog => {
             vec![("x-datadog-trace-id", low.to_string()), ("x-datadog-parent-id", low.to_string())]
         }
-        Forward::RequestId | Forward::Baggage | Forward::Header | Forward::None => Vec::new(),
+        // A browser starts no trace.
+        Forward::TracecontextSdk
+        | Forward::B3Sdk
+        | Forward::RequestId
+        | Forward::Baggage
+        | Forward::Header
+        | Forward::None => Vec::new(),
     }
 }

@@ -11,12 +11,15 @@ enum Piece {
     Bytes(Vec<u8>),
     /// `$(id)`
     Id,
+    /// `$(span)`
+    Span,
     /// `$(number)`
     Number,
 }
 
-/// Digits of an id.
+/// Digits of an id, and of a span's.
 const ID: usize = 32;
+const SPAN: usize = 16;
 
 impl Text {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -36,10 +39,11 @@ impl Text {
                 rest = tail;
                 let hole = match inner {
                     "id" => Piece::Id,
+                    "span" => Piece::Span,
                     "number" => Piece::Number,
                     _ => {
                         bytes.extend(repeat(inner).ok_or_else(|| {
-                            format!("$({inner}): id, number or COUNT * TEXT is allowed there")
+                            format!("$({inner}): id, span, number or COUNT * TEXT is allowed there")
                         })?);
                         continue;
                     }
@@ -64,7 +68,7 @@ impl Text {
             match piece {
                 Piece::Bytes(more) => bytes.extend(more),
                 Piece::Id => bytes.extend(bindings.id.iter().flatten()),
-                Piece::Number => {}
+                Piece::Span | Piece::Number => {}
             }
         }
         bytes
@@ -72,16 +76,19 @@ impl Text {
 
     /// Whether `bytes` are these, and whatever stands in a hole is what stood there before.
     pub(crate) fn is(&self, bytes: &[u8], bindings: &mut Bindings) -> bool {
+        let is_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
         let mut rest = bytes;
         for piece in &self.0 {
             let length = match piece {
                 Piece::Bytes(want) if rest.starts_with(want) => want.len(),
                 Piece::Bytes(_) => return false,
                 Piece::Number => rest.iter().take_while(|b| b.is_ascii_digit()).count(),
+                Piece::Span => {
+                    rest.iter().take(SPAN).take_while(|b| is_hex(b)).count() / SPAN * SPAN
+                }
                 Piece::Id => {
                     let id = rest.get(..ID).unwrap_or_default();
                     let known = bindings.id.get_or_insert_with(|| id.to_vec());
-                    let is_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
                     if id.len() != ID || *known != id || !id.iter().all(is_hex) {
                         return false;
                     }
@@ -100,6 +107,7 @@ impl Text {
         let pieces = self.0.iter().map(|piece| match piece {
             Piece::Bytes(bytes) => crate::check::shown(bytes),
             Piece::Id => "$(id)".into(),
+            Piece::Span => "$(span)".into(),
             Piece::Number => "$(number)".into(),
         });
         pieces.collect()

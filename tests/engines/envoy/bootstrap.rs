@@ -170,6 +170,7 @@ fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
         "generate_request_id": false,
         "preserve_external_request_id": true,
         "server_header_transformation": "PASS_THROUGH",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
         // Its limits, which are not what is tested.
         "max_request_headers_kb": 8192,
         "common_http_protocol_options": {"max_headers_count": 10_000},
