@@ -1,5 +1,6 @@
 //! `check`: what the filter will say to a configuration, and what will surprise its author.
 
+mod guard;
 mod image;
 mod options;
 mod pattern;
@@ -107,6 +108,7 @@ impl Check {
         for valid in &valid {
             diagnostics.extend(rules::check(valid));
             diagnostics.extend(options::check(valid));
+            diagnostics.extend(guard::check(valid));
         }
         diagnostics.extend(options::twice(&manifests.configurations));
         diagnostics.extend(routes::check(&valid, &manifests.routes, &manifests.declared));
