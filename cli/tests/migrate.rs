@@ -48,6 +48,9 @@ fn every_set_up_is_translated() {
             let was = fs::read_to_string(&file).unwrap_or_default();
             assert_eq!(*is, was, "{}: UPDATE_DOCS=1 cargo test --test migrate", file.display());
         }
+        if env::var_os("UPDATE_DOCS").is_some() {
+            continue;
+        }
         comments_stay(&from, &inputs, &output);
         holds(&folder, &from, &inputs, &output);
     }
@@ -65,7 +68,8 @@ fn comments_stay(from: &Path, inputs: &[&str], output: &str) {
     }
     let comments = |text: &str| -> BTreeSet<String> {
         let found = text.lines().filter_map(|line| {
-            let at = if line.trim_start().starts_with('#') { line.find('#') } else { line.find(" # ") };
+            let at =
+                if line.trim_start().starts_with('#') { line.find('#') } else { line.find(" # ") };
             Some(line[at?..].trim().to_owned())
         });
         found.collect()
@@ -117,7 +121,10 @@ fn nothing_stops_it() {
         ("empty.yaml", ""),
         ("comments.yaml", "# nothing\n---\n# else\n"),
         ("list.yaml", "- kind: VirtualService\n"),
-        ("null.yaml", "apiVersion: networking.istio.io/v1\nkind: VirtualService\nspec: {http: [null, 1, {match: [null, {headers: [1]}], route: 5}, {match: {a: b}, route: [null]}]}\n"),
+        (
+            "null.yaml",
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nspec: {http: [null, 1, {match: [null, {headers: [1]}], route: 5}, {match: {a: b}, route: [null]}]}\n",
+        ),
     ] {
         fs::write(folder.path().join(name), text).unwrap();
     }

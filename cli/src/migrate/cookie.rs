@@ -471,7 +471,8 @@ mod tests {
         match read(expression) {
             Ok(reading) => {
                 let rules = reading.alternatives.iter().map(|cookies| {
-                    let shown = |(name, test): &(String, Test)| format!("{name}:{}", test.to_json());
+                    let shown =
+                        |(name, test): &(String, Test)| format!("{name}:{}", test.to_json());
                     cookies.iter().map(shown).collect::<Vec<_>>().join(" ")
                 });
                 rules.collect::<Vec<_>>().join(" | ").replace('"', "")

@@ -1,6 +1,6 @@
 //! Changes to a YAML text at the places of its nodes, so that all else stays as somebody wrote it.
 
-use crate::input::yaml::{Node, Span};
+use crate::input::yaml::{Member, Node, Span, Value};
 
 /// What stands in a place, and what comes there instead.
 pub(super) type Edit = (Span, String);
@@ -18,12 +18,12 @@ impl Text<'_> {
         self.of(&node.span).starts_with(['{', '['])
     }
 
-    fn line_start(&self, at: usize) -> usize {
+    pub(super) fn line_start(&self, at: usize) -> usize {
         self.0.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1)
     }
 
     /// Behind its line feed.
-    fn line_end(&self, at: usize) -> usize {
+    pub(super) fn line_end(&self, at: usize) -> usize {
         let rest = self.0.get(at..).unwrap_or_default();
         rest.find('\n').map_or(self.0.len(), |end| at + end + 1)
     }
@@ -32,9 +32,19 @@ impl Text<'_> {
         at - self.line_start(at)
     }
 
-    /// The end of a value, without the line feed that belongs to a block scalar.
-    fn end(&self, span: &Span) -> usize {
-        span.start + self.of(span).trim_end().len()
+    /// Where a value ends, without the comments and line feeds behind it.
+    pub(super) fn end(&self, node: &Node) -> usize {
+        let is_flow = self.is_flow(node);
+        let last = match &node.value {
+            Value::Map(members) if !is_flow => members.last().map(|last| self.member_end(last)),
+            Value::List(items) if !is_flow => items.last().map(|last| self.end(last)),
+            _ => None,
+        };
+        last.unwrap_or_else(|| node.span.start + self.of(&node.span).trim_end().len())
+    }
+
+    fn member_end(&self, member: &Member) -> usize {
+        self.end(&member.node).max(member.key.end)
     }
 
     /// Part of the text with those edits that lie in it.
@@ -66,7 +76,7 @@ impl Text<'_> {
         let mut edits = Vec::new();
         for &index in gone {
             let Some(member) = members.get(index) else { continue };
-            let end = self.end(&(member.key.start..member.node.span.end.max(member.key.end)));
+            let end = self.member_end(member);
             let first_kept = (0..members.len()).find(|kept| !gone.contains(kept));
             if first_kept.is_some_and(|kept| index < kept) {
                 // Up to the next one, which comes into its place.
@@ -74,9 +84,7 @@ impl Text<'_> {
                 edits.push((member.key.start..next, String::new()));
             } else if is_flow {
                 let before = members.get(index.wrapping_sub(1));
-                let start = before.map_or(member.key.start, |before| {
-                    self.end(&(before.key.start..before.node.span.end.max(before.key.end)))
-                });
+                let start = before.map_or(member.key.start, |before| self.member_end(before));
                 edits.push((start..end, String::new()));
             } else {
                 let start = self.line_start(member.key.start);
@@ -92,13 +100,13 @@ impl Text<'_> {
         let first_kept = (0..items.len()).find(|index| !gone.contains(index)).unwrap_or(0);
         let removed = gone.iter().filter_map(|&index| {
             let item = items.get(index)?;
-            let end = self.end(&item.span);
+            let end = self.end(item);
             let place = if !self.is_flow(list) {
                 self.line_start(item.span.start)..self.line_end(end)
             } else if index < first_kept {
                 item.span.start..items.get(index + 1)?.span.start
             } else {
-                self.end(&items.get(index.checked_sub(1)?)?.span)..end
+                self.end(items.get(index.checked_sub(1)?)?)..end
             };
             Some((place, String::new()))
         });
@@ -109,13 +117,13 @@ impl Text<'_> {
     pub(super) fn append_item(&self, list: &Node, index: usize, changes: &[Edit]) -> Option<Edit> {
         let (item, last) = (list.items().get(index)?, list.items().last()?);
         if self.is_flow(list) {
-            let copy = self.apply(&(item.span.start..self.end(&item.span)), changes);
-            let end = self.end(&last.span);
+            let copy = self.apply(&(item.span.start..self.end(item)), changes);
+            let end = self.end(last);
             return Some((end..end, format!(", {copy}")));
         }
-        let lines = self.line_start(item.span.start)..self.line_end(self.end(&item.span));
+        let lines = self.line_start(item.span.start)..self.line_end(self.end(item));
         let copy = self.apply(&lines, changes);
-        let end = self.line_end(self.end(&last.span));
+        let end = self.line_end(self.end(last));
         let feed =
             if self.0.get(..end).is_some_and(|text| text.ends_with('\n')) { "" } else { "\n" };
         Some((end..end, format!("{feed}{copy}")))
@@ -124,7 +132,7 @@ impl Text<'_> {
     /// Puts a copy of an item, itself changed, in front of it.
     pub(super) fn copy_item(&self, list: &Node, index: usize, changes: &[Edit]) -> Edit {
         let Some(item) = list.items().get(index) else { return (0..0, String::new()) };
-        let end = self.end(&item.span);
+        let end = self.end(item);
         if self.is_flow(list) {
             let copy = self.apply(&(item.span.start..end), changes);
             return (item.span.start..item.span.start, copy + ", ");
@@ -154,12 +162,13 @@ impl Text<'_> {
     /// A field in the place of another one.
     pub(super) fn replace_member(&self, map: &Node, index: usize, name: &str, value: &str) -> Edit {
         let Some(member) = map.members().get(index) else { return (0..0, String::new()) };
-        let end = self.end(&(member.key.start..member.node.span.end.max(member.key.end)));
-        (member.key.start..end, format!("{}: {value}", self.name(map, name)))
+        let end = self.member_end(member);
+        let space = if value.starts_with('\n') { "" } else { " " };
+        (member.key.start..end, format!("{}:{space}{value}", self.name(map, name)))
     }
 
     pub(super) fn replace(&self, node: &Node, value: &str) -> Edit {
-        (node.span.start..self.end(&node.span), value.to_owned())
+        (node.span.start..self.end(node), value.to_owned())
     }
 
     /// JSON wants quotes; where the names beside have some, so has this one.
@@ -184,7 +193,7 @@ impl Text<'_> {
                 start = before;
             }
         }
-        let mut end = self.line_end(self.end(&root.span));
+        let mut end = self.line_end(self.end(root));
         while end < self.0.len() && !is_separator(self.0.get(end..).unwrap_or_default()) {
             end = self.line_end(end);
         }

@@ -210,14 +210,14 @@ fn extended(
     if text.of(&list.span).starts_with(['[', '{']) {
         return None;
     }
-    let column = text.column(list.span.start);
-    let added = plugin::tracks(plan, set_up, stage, column);
-    let is_item = text.of(&(list.span.start..first.span.start)).trim() == "-";
-    let end = last.span.start + text.of(&last.span).trim_end().len();
-    let edit = (end..end, format!("\n{}", added.trim_end()));
-    if !is_item {
+    let before = text.of(&(text.line_start(first.span.start)..first.span.start));
+    if before.trim() != "-" {
         return None;
     }
+    let column = before.len() - before.trim_start().len();
+    let added = plugin::tracks(plan, set_up, stage, column);
+    let end = text.line_end(text.end(last));
+    let edit = (end..end, added);
     let whole = text.document(node);
     let changed = text.apply(&whole, &[edit]);
     yaml::documents(&changed).is_ok_and(|documents| documents.len() == 1).then_some(changed)

@@ -213,16 +213,15 @@ impl<'a> Plan<'a> {
 
     /// The version that everybody else gets.
     fn baseline(&self, service: &'a VirtualService<'a>, of: &Service) -> Option<&'a Version> {
-        let is_plain = |entry: &&Node| matches!(self.following.read(entry), Kind::Plain);
-        let plain = service.items.iter().filter(|item| {
-            item.entries.is_empty() || item.entries.iter().any(|entry| is_plain(entry))
-        });
-        let mut destinations = plain.filter_map(|item| {
+        let is_plain = |entry: &&'a Node| matches!(self.following.read(entry), Kind::Plain);
+        let of_item = |item: &'a Item<'a>| {
             let of_service = item.destinations.iter().filter(|one| one.service == *of);
             let heaviest = of_service.rev().max_by(|one, two| one.weight.total_cmp(&two.weight));
             heaviest.and_then(|one| one.version.as_ref())
-        });
-        destinations.next()
+        };
+        let catch_all = service.items.iter().rev().filter(|item| item.is_catch_all());
+        let plain = service.items.iter().filter(|item| item.entries.iter().any(is_plain));
+        catch_all.chain(plain).find_map(of_item)
     }
 
     // === Who, by what a request has ===

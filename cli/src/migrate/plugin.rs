@@ -71,7 +71,7 @@ fn ambiguous(plan: &Plan<'_>, set_up: &SetUp<'_>) -> BTreeSet<String> {
     let routed = set_up.services.iter().flat_map(|service| &service.items);
     let routed = routed.flat_map(|item| &item.destinations).map(|one| &one.service);
     let listed = plan.tracks.iter().flat_map(|track| &track.workloads).map(|(known, _)| known);
-    for service in routed.chain(listed) {
+    for service in routed.chain(listed).filter(|service| !service.namespace.is_empty()) {
         namespaces.entry(set_up.app(service)).or_default().insert(&service.namespace);
     }
     let several = namespaces.into_iter().filter(|(_, namespaces)| namespaces.len() > 1);
