@@ -258,9 +258,6 @@ impl<'a> Plan<'a> {
             return;
         };
         match self.baseline(service, &version.service) {
-            None if looks_at_cookies || version.service != destination.service => {
-                return self.tell(index, first, true, NO_BASELINE);
-            }
             None => return self.tell(index, first, true, NO_BASELINE),
             Some(baseline) if baseline.label == version.label => return,
             Some(_) => {}
@@ -593,7 +590,9 @@ impl<'a> Plan<'a> {
         let weighted: Vec<_> =
             item.destinations.iter().enumerate().filter(|(_, one)| one.weight > 0.0).collect();
         let Some((_, first)) = weighted.first() else { return };
+        let routes = item.node.get("route").map_or(0, |routes| routes.items().len());
         let is_split = weighted.len() > 1
+            && item.destinations.len() == routes
             && weighted
                 .iter()
                 .all(|(_, one)| one.version.is_some() && one.service == first.service);
