@@ -60,6 +60,8 @@ pub(super) struct Plan<'a> {
     following: &'a Following<'a>,
     expressions: HashSet<String>,
     assumed: BTreeSet<Service>,
+    /// Entries that choose people for the baseline.
+    pinned: Vec<(usize, &'a Node)>,
 }
 
 struct ByCaller<'a> {
@@ -112,6 +114,7 @@ impl<'a> Plan<'a> {
             following,
             expressions: HashSet::new(),
             assumed: BTreeSet::new(),
+            pinned: Vec::new(),
         };
         plan.add_given();
         let indices = |at_gateway: bool| {
@@ -259,7 +262,9 @@ impl<'a> Plan<'a> {
         };
         match self.baseline(service, &version.service) {
             None => return self.tell(index, first, true, NO_BASELINE),
-            Some(baseline) if baseline.label == version.label => return,
+            Some(baseline) if baseline.label == version.label => {
+                return self.pinned.push((index, first));
+            }
             Some(_) => {}
         }
         for (entry, node, selector) in selectors {
@@ -676,6 +681,11 @@ impl<'a> Plan<'a> {
     }
 
     fn tell_rest(&mut self) {
+        for (index, entry) in std::mem::take(&mut self.pinned) {
+            if self.changes.get(index).is_some_and(|changes| !changes.is_empty()) {
+                self.tell(index, entry, true, PINNED);
+            }
+        }
         for (index, service) in self.set_up.services.iter().enumerate() {
             let Some(owner) = &service.owner else { continue };
             let is_who = |entry: &Node| matches!(self.following.read(entry), Kind::Who(_));
@@ -776,6 +786,9 @@ const NO_BASELINE: &str = "stays as it is: no route without a condition says whi
                            service everybody else gets";
 const TWO_VERSIONS: &str = "stays as it is: the same people would get two versions of this service \
                             by it, and a track has one";
+const PINNED: &str = "stays as it is: whom it sends to the baseline can still follow a track here, by \
+                      another rule or a share: exclude them from the rules (withoutCookies, \
+                      withoutHeaders), and take the route out";
 const OTHER_SHARE: &str = "these weights stay as they are: a share is of a whole track, and this \
                            one's is another";
 
