@@ -7,6 +7,7 @@ mod explain;
 mod failure;
 mod given;
 mod input;
+mod migrate;
 mod output;
 mod refusal;
 mod registry;
@@ -24,6 +25,8 @@ const EXAMPLES: &str = "\
 Examples:
   Is this configuration valid, and does it do what it seems to?
     release-track check wasmplugin.yaml virtualservices.yaml
+  What replaces my cookie expressions and sourceLabels?
+    release-track migrate virtualservices.yaml destinationrules.yaml
   Which track does this request follow, and why?
     release-track explain --config wasmplugin.yaml -H 'cookie: user=tester'
   Which track did the request of this log line follow?
@@ -52,6 +55,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Check),
+    Migrate(migrate::Migrate),
     Explain(Box<explain::Explain>),
     Decode(decode::Decode),
     Token(token::Token),
@@ -68,6 +72,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(command) => command.run(),
+        Command::Migrate(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Decode(command) => command.run(),
         Command::Token(command) => command.run(),

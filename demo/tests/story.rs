@@ -142,6 +142,26 @@ async fn the_classical_routes_find_a_cookie_only_where_it_is_first() {
     stage.stop().await;
 }
 
+/// `release-track migrate` on the classical routes: before, a cookie is found only where it is
+/// first; with what is printed, the story holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_classical_routes_migrate_to_tells_the_story() {
+    let (copy, project) = copy();
+    // `cli/tests/migrate.rs` holds it equal to what is printed.
+    let root = Project::here().unwrap().manifests;
+    let migrated = fs::read_to_string(root.join("cli/tests/migrate/weather/output.yaml")).unwrap();
+    let (plugin, routes) = migrated.split_once("---\n").unwrap();
+    fs::write(copy.path().join("wasmplugin/wasmplugin.yaml"), plugin).unwrap();
+    fs::write(copy.path().join("examples/weather/routes.yaml"), routes).unwrap();
+    let stage = stage(project, STORY).await;
+    let report = load(&stage, 448, STORY.forward).await;
+    everybody_is_served(&report, STORY.forward, |visitor, _| match TESTERS.contains(&visitor) {
+        true => V2,
+        false => V1,
+    });
+    stage.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_serves_what_its_manifests_say() {
     let (copy, project) = copy();
