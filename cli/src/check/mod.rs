@@ -29,7 +29,7 @@ use valid::Valid;
 const EXAMPLES: &str = "\
 Examples:
   Before applying, with the routes that follow the header:
-    release-track check wasmplugin.yaml virtualservices.yaml
+    release-track check wasmplugin.yaml virtualservices.yaml destinationrules.yaml
   A whole folder of manifests, warnings count as errors:
     release-track check --strict deploy/
   Does this change let proxies disagree while it rolls out?
@@ -46,8 +46,9 @@ of), 2 wrong usage.";
 /// Check configurations with the code that the filter runs
 ///
 /// Reads WasmPlugin, TrafficExtension, or a configuration by itself (YAML or JSON, any number of
-/// documents). Other documents are passed over, but the VirtualServices and HTTPRoutes among them
-/// are compared with the tracks.
+/// documents). Other documents are passed over, but the routes among them (VirtualService, HTTPRoute,
+/// GRPCRoute) are compared with the tracks, and read with the DestinationRules, Services and
+/// workloads that are there.
 #[derive(Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Check {

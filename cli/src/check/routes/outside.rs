@@ -2,7 +2,7 @@
 
 use super::{View, warning, ways};
 use crate::report::Diagnostic;
-use crate::routing::{Destination, Host, Table};
+use crate::routing::{Destination, Table};
 
 pub(super) fn check<'a>(view: &View<'_, 'a>, table: &Table<'a>) -> Option<Diagnostic<'a>> {
     if !view.valid.config.egress.strip {
@@ -42,6 +42,6 @@ fn leaves(view: &View<'_, '_>, to: &Destination<'_>) -> bool {
         // Istio completes a name without a dot by the namespace and the mesh's domain.
         (None, _) if !to.written.contains('.') => false,
         (None, Some(domains)) => domains.exclude(format!("outbound|||{}", to.written).as_bytes()),
-        (None, None) => matches!(to.host, Host::Other(_)),
+        (None, None) => !to.written.split('.').any(|label| label == "svc"),
     }
 }
