@@ -23,15 +23,19 @@ use crate::config::{Config, Isolation};
 use crate::decide::Decider;
 use crate::decide::identity::Identity;
 use crate::decide::rules::Subject;
+use crate::guard::Guards;
 use crate::host::explain::Step;
 use crate::host::{Facts, Host, Verdict};
 use crate::istio::cluster::{Domains, Egress};
 use crate::istio::node::{Direction, Kind, Node, Workload};
-use crate::plan::{self, Arrivals, Metrics, Mode, Plan, Response};
+use crate::plan::{self, Arrivals, Metrics, Mode, Plan, Response, ShareGauges};
 use crate::roles::{gateway, inbound, neutral, outbound, waypoint};
 use crate::track::TrackId;
 use crate::vocabulary::{Carrier, Family};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The gauges are at most this late, in milliseconds.
+const TICK_MS: u32 = 5000;
 
 /// A configured filter.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub struct Filter {
     arrivals: Arrivals,
     mode: Mode,
     metrics: Metrics,
+    gauges: ShareGauges,
     /// The request headers that a response at the edge depends on, if that is to be said.
     vary: Vec<Box<str>>,
     is_neutral: bool,
@@ -104,6 +109,7 @@ impl Filter {
             Family::DryDecisions => decides && counts_dry,
             Family::Arrivals => node.kind == Kind::Sidecar,
             Family::Propagation => carries,
+            Family::Answers => decides && !config.guards.is_empty() && !config.dry_run,
             Family::Events => true,
         });
         let mode = Mode {
@@ -130,12 +136,18 @@ impl Filter {
             dry_tracks: if config.dry_run { Vec::new() } else { config.dry_tracks },
             rules: config.rules,
             shares: config.shares,
+            // In a dry run nothing follows a track, and no response says anything about one.
+            guards: if config.dry_run { Guards::default() } else { config.guards },
             identity: config.identity,
             preview: config.preview.and_then(|preview| preview.open(host)),
             sets_cookies,
             trusts: config.trust_incoming,
         });
-        Self {
+        let gauges = match &decider {
+            Some(decider) => ShareGauges::define(host, &decider.names),
+            None => ShareGauges::default(),
+        };
+        let filter = Self {
             node,
             decider,
             propagator,
@@ -143,9 +155,29 @@ impl Filter {
             arrivals,
             mode,
             metrics,
+            gauges,
             vary,
             is_neutral: false,
             has_warned: AtomicBool::new(false),
+        };
+        if let Some(decider) = &filter.decider {
+            decider.guards.open(host);
+        }
+        filter.on_tick(host);
+        filter
+    }
+
+    /// How often it is to be called back ([`Self::on_tick`]), in milliseconds, if at all.
+    pub fn ticks(&self) -> Option<u32> {
+        let decider = self.decider.as_ref()?;
+        let moves = decider.shares.move_with_the_clock() || !decider.guards.is_empty();
+        moves.then_some(TICK_MS)
+    }
+
+    /// Time has passed.
+    pub fn on_tick(&self, host: &mut impl Host) {
+        if let Some(Decider { shares, guards, names, .. }) = &self.decider {
+            self.gauges.tell(host, shares, guards, names);
         }
     }
 
@@ -201,6 +233,13 @@ impl Filter {
 
     /// The response's headers have arrived.
     pub fn on_response(&self, host: &mut impl Host, response: &Response) {
+        if let (Some(Decider { guards, names, .. }), Some(follows)) =
+            (&self.decider, response.decided())
+            && !guards.is_empty()
+            && plan::observe(host, follows, guards, names, &self.metrics)
+        {
+            self.on_tick(host);
+        }
         plan::respond(host, response, self.propagator.header_name(), &self.vary);
     }
 
@@ -241,18 +280,23 @@ mod configured {
 
 /// Where requests arrive: only a sidecar's pod is one of a track.
 fn arrivals(node: &Node, config: &Config) -> Arrivals {
-    let of = |belongs: &dyn Fn(&Workload) -> bool| -> Vec<TrackId> {
-        if node.kind != Kind::Sidecar {
-            return Vec::new();
-        }
-        let tracks = config.names.iter().map(|(track, _)| track).zip(&config.workloads);
-        tracks.filter(|(_, w)| w.iter().any(belongs)).map(|(track, _)| track).collect()
+    let pod = &node.pod;
+    let of = |holds: &dyn Fn(usize) -> bool| -> Vec<TrackId> {
+        let tracks = config.names.iter().map(|(track, _)| track);
+        tracks.filter(|track| node.kind == Kind::Sidecar && holds(track.index())).collect()
     };
-    let pod = node.pod.clone();
+    let some_workload = |track: usize, is: &dyn Fn(&Workload) -> bool| {
+        config.workloads.get(track).is_some_and(|workloads| workloads.iter().any(is))
+    };
+    let of_pod = |w: &Workload| pod.is_of(&w.app) && *w.version == *pod.version;
+    let falls_back = |track: usize| {
+        config.fallbacks.get(track).is_some_and(|apps| apps.iter().any(|app| pod.is_of(app)))
+    };
     Arrivals {
-        tracks: of(&|w| pod.is_of(&w.app) && *w.version == *pod.version),
-        listed: of(&|w| pod.is_of(&w.app)),
-        pod: node.pod.clone(),
+        tracks: of(&|track| some_workload(track, &of_pod)),
+        listed: of(&|track| some_workload(track, &|w| pod.is_of(&w.app))),
+        stands_in_for: of(&falls_back),
+        pod: pod.clone(),
     }
 }
 

@@ -25,7 +25,7 @@ macro_rules! words {
                 $( of(Self::$variant); )+
             }
 
-            /// The word in metrics: `[a-z_]+`.
+            /// The word in metrics: `[a-z0-9_]+`.
             pub const fn label(self) -> &'static str {
                 match self { $( Self::$variant => $label, )+ }
             }
@@ -70,6 +70,8 @@ words! {
         Crossed = "crossed": "a request of {track} does not belong at this pod",
         /// A request on baseline at a pod that belongs to a track.
         Stray = "stray": "a request on baseline at a pod that belongs to a track",
+        /// A pod on baseline stands in for the track, whose `fallback` lists its app.
+        Fallback = "fallback": "a pod on baseline stands in for {track}",
         /// The same as crossed, of a request that is mirrored, or says that it is.
         Mirrored = "mirrored": "a mirrored request of {track} does not belong at this pod",
     }
@@ -108,6 +110,22 @@ words! {
         Stripped = "stripped": "the request leaves the mesh, and its track was removed",
         /// A value was too long for a rule's expression to look at, so that the rule did not hold.
         RegexLimit = "regex_limit": "a value is too long for a rule's expression to look at",
+        /// A guard stopped the shares of its track.
+        GuardStopped = "guard_stopped": "too many of a track's responses failed, and its shares stop",
+        /// A guard's time was over, and the shares of its track are tried again.
+        GuardResumed = "guard_resumed": "the shares of a track are tried again",
+    }
+}
+
+words! {
+    /// How a request ended, as a guard sees it.
+    Class {
+        Success = "2xx": "served",
+        Redirect = "3xx": "sent elsewhere",
+        ClientError = "4xx": "refused: the request was at fault",
+        ServerError = "5xx": "failed",
+        /// `grpc-status` tells of a failure that is the server's.
+        Grpc = "grpc": "a gRPC call that failed",
     }
 }
 
@@ -139,6 +157,8 @@ words! {
         Arrivals = "arrivals_total": "where requests arrived",
         /// Calls by the [`Carrier`] that supplied their track.
         Propagation = "propagation_total": "which carrier supplied a call's track",
+        /// Responses at an edge whose tracks have a guard, by their [`Class`].
+        Answers = "answers_total": "how requests ended",
         /// [`Event`]s. These have no track.
         Events = "events_total": "what happened beside the decisions",
     }
@@ -151,6 +171,7 @@ impl Family {
             Self::Decisions | Self::DryDecisions => "reason",
             Self::Arrivals => "outcome",
             Self::Propagation => "carrier",
+            Self::Answers => "class",
             Self::Events => "event",
         }
     }
@@ -163,6 +184,7 @@ impl Family {
             Self::Propagation => {
                 Carrier::ALL.into_iter().map(Carrier::label).chain([NO_CARRIER]).collect()
             }
+            Self::Answers => Class::ALL.map(Class::label).to_vec(),
             Self::Events => Event::ALL.map(Event::label).to_vec(),
         }
     }

@@ -79,6 +79,14 @@ impl Host for Faulty {
         self.call(|proxy| proxy.increment(counter))
     }
 
+    fn define_gauge(&mut self, name: &str) -> Result<u32, Status> {
+        self.call(|proxy| proxy.define_gauge(name))
+    }
+
+    fn record(&mut self, gauge: u32, value: u64) -> Result<(), Status> {
+        self.call(|proxy| proxy.record(gauge, value))
+    }
+
     fn reply(&mut self, status: u32, body: &str) -> Result<(), Status> {
         self.call(|proxy| proxy.reply(status, body))
     }

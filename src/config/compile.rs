@@ -16,8 +16,9 @@ use crate::decide::identity::Identity;
 use crate::decide::rules::{Rule, Rules, Subject};
 use crate::decide::share::{Share, Shares, WHOLE};
 use crate::decide::token::{PreviewConfig, PreviewKeys};
+use crate::guard::{Guard, Guards, Limits};
 use crate::istio::cluster::Domains;
-use crate::istio::node::{Labels, Workload};
+use crate::istio::node::{App, Labels, Workload};
 use crate::track::{Name, Names, TrackId};
 use std::collections::BTreeSet;
 
@@ -27,6 +28,8 @@ const TRACKS: Step<'_> = Step::Field("tracks");
 const MOST_BYTES: usize = 4 << 20;
 const MOST_TRACKS: usize = 1024;
 const MOST_RULES: usize = 65_536;
+/// Each looks at every response on baseline.
+const MOST_GUARDS: usize = 16;
 /// Cookies, headers and query parameters that rules look at.
 const MOST_SUBJECTS: usize = 4096;
 
@@ -82,7 +85,7 @@ fn compile(document: &Node, written: PluginConfig) -> Result<Config, Error> {
         egress,
         dry_run,
     } = written;
-    let tracks = compile_tracks(document, tracks)?;
+    let tracks = compile_tracks(document, tracks, &identity.salt)?;
     let workloads_known = tracks.workloads.iter().any(|workloads| !workloads.is_empty());
     if isolation == Isolation::Enforce && !workloads_known {
         return Err(document.error(
@@ -102,7 +105,9 @@ fn compile(document: &Node, written: PluginConfig) -> Result<Config, Error> {
         preview: preview
             .map(|preview| compile_preview(document, preview, &identity.source))
             .transpose()?,
-        shares: Shares::new(tracks.shares, &identity.salt),
+        shares: tracks.shares,
+        guards: tracks.guards,
+        fallbacks: tracks.fallbacks,
         identity: identity.source,
         vary,
         expose,
@@ -118,12 +123,18 @@ struct Tracks {
     names: Names,
     workloads: Vec<Vec<Workload>>,
     rules: Vec<Rule>,
-    shares: Vec<(TrackId, Share)>,
+    shares: Shares,
+    guards: Guards,
+    fallbacks: Vec<Vec<App>>,
     dry: Vec<bool>,
 }
 
 #[cold]
-fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks, Error> {
+fn compile_tracks(
+    document: &Node,
+    written: Vec<fields::Track>,
+    salt: &str,
+) -> Result<Tracks, Error> {
     if written.len() > MOST_TRACKS {
         return Err(too_many(&[TRACKS], format!("{} tracks", written.len()), MOST_TRACKS));
     }
@@ -135,6 +146,9 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
     let mut workloads = Vec::new();
     let mut rules = Vec::new();
     let mut shares = Vec::new();
+    let mut of_rules = Vec::new();
+    let mut guards = Vec::new();
+    let mut fallbacks = Vec::new();
     let mut dry = Vec::new();
     let mut whole = 0;
     for (id, track) in (0..).map(TrackId).zip(written) {
@@ -144,9 +158,29 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
         if count > MOST_RULES {
             return Err(too_many(&field("match"), format!("{count} rules"), MOST_RULES));
         }
-        for (index, fields::Rule(conditions)) in track.rules.into_iter().enumerate() {
-            rules.push(Rule { track: id, index, conditions });
+        let mut shares_of_rules = Vec::new();
+        for (index, fields::Rule { conditions, share }) in track.rules.into_iter().enumerate() {
+            shares_of_rules.extend(share);
+            rules.push(Rule { track: id, index, conditions, share });
         }
+        if let Some(guard) = track.guard {
+            let path = field("guard");
+            if track.share.is_none() && shares_of_rules.is_empty() {
+                let message = "this guard has nothing to stop: neither the track nor any of its \
+                               rules has a share";
+                return Err(document.error(&path, message));
+            }
+            if guards.len() == MOST_GUARDS {
+                return Err(too_many(&path, "one more guard".to_owned(), MOST_GUARDS));
+            }
+            guards.push(Guard {
+                track: id,
+                limits: compile_limits(&guard),
+                fingerprint: document.fingerprint(&[TRACKS, Step::Item(id.0.into())]),
+            });
+        }
+        of_rules.push(shares_of_rules);
+        fallbacks.push(track.fallback.into_iter().map(|AppName(app)| app).collect());
         workloads.push(compile_workloads(track.workloads, &name));
         if let Some(share) = track.share.map(Share::from) {
             whole += share.largest();
@@ -160,7 +194,22 @@ fn compile_tracks(document: &Node, written: Vec<fields::Track>) -> Result<Tracks
         names.push(name);
     }
     check_subjects(&rules)?;
-    Ok(Tracks { names: Names::new(names), workloads, rules, shares, dry })
+    let names = Names::new(names);
+    let mut shares = Shares::new(shares, salt);
+    for ((track, name), of_rules) in names.iter().zip(of_rules) {
+        shares.add_rules(track, name, of_rules, salt);
+    }
+    let guards = Guards::new(guards, &names);
+    Ok(Tracks { names, workloads, rules, shares, guards, fallbacks, dry })
+}
+
+fn compile_limits(guard: &fields::Guard) -> Limits {
+    Limits {
+        errors: guard.errors.0,
+        over_ms: guard.over.0,
+        minimum: guard.minimum.0,
+        retry_ms: guard.retry.0,
+    }
 }
 
 #[cold]

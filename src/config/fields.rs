@@ -5,8 +5,8 @@
 use super::valid::Isolation;
 use super::values::{
     AppName, CookieName, Correlated, DateTime, Domain, Duration, HeaderName, LabelName,
-    MatchedCookie, MatchedHeader, ParameterName, Percent, PreviewKey, Regex, Slots, TagKey, Text,
-    TrackHeader, TrackName,
+    MatchedCookie, MatchedHeader, Minimum, ParameterName, Percent, PreviewKey, Regex, Retry, Slots,
+    TagKey, Text, TrackHeader, TrackName,
 };
 use crate::carrier::mint::Mint;
 use crate::carrier::propagator::Orphans;
@@ -87,6 +87,12 @@ pub(super) struct Track {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = {})))]
     pub(super) workloads: Workloads,
+    /// stops the track's shares, and those of its rules, where too many of its responses fail
+    pub(super) guard: Option<Guard>,
+    /// apps (or namespace/app) whose pods on baseline may stand in for the track's own
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = [])))]
+    pub(super) fallback: Vec<AppName>,
     /// count who would follow this track, and go on to the next
     #[serde(default)]
     pub(super) dry_run: bool,
@@ -95,7 +101,10 @@ pub(super) struct Track {
 /// One entry of `match`: all of it must hold.
 #[derive(Deserialize)]
 #[serde(try_from = "RuleFields")]
-pub(super) struct Rule(pub(super) Vec<Condition>);
+pub(super) struct Rule {
+    pub(super) conditions: Vec<Condition>,
+    pub(super) share: Option<share::Share>,
+}
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
@@ -122,6 +131,8 @@ pub(super) struct RuleFields {
     /// by name: the first value of that parameter, raw
     #[serde(default)]
     query_params: Map<Box<str>, StringMatch>,
+    /// the rule takes a sticky part of whom it fits, and the rest goes on to the next rule
+    share: Option<Share>,
 }
 
 impl TryFrom<RuleFields> for Rule {
@@ -159,7 +170,7 @@ impl TryFrom<RuleFields> for Rule {
             true => {
                 Err("an empty rule would match every request; remove it, or say what must hold")
             }
-            false => Ok(Self(conditions)),
+            false => Ok(Self { conditions, share: rule.share.map(Into::into) }),
         }
     }
 }
@@ -232,6 +243,32 @@ pub(super) struct Ramp {
     start: DateTime,
     /// how long it moves
     over: Duration,
+}
+
+/// `guard`
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Guard {
+    /// percentage points that the track's failed responses may exceed those of baseline
+    pub(super) errors: Percent,
+    /// the window that is looked at
+    pub(super) over: Duration,
+    /// responses of the track in the window before anything is decided
+    pub(super) minimum: Minimum,
+    /// try again after this; 0s: stay stopped until the track's configuration changes
+    pub(super) retry: Retry,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            errors: Percent(500),
+            over: Duration(60_000),
+            minimum: Minimum::default(),
+            retry: Retry(0),
+        }
+    }
 }
 
 impl From<Share> for share::Share {

@@ -14,8 +14,10 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 use serde_json::Number;
+use siphasher::sip::SipHasher24;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
+use std::hash::Hasher;
 use std::slice;
 
 /// A JSON value.
@@ -41,21 +43,33 @@ impl Node {
         T::deserialize(place).map_err(|failure| failure.at(place).0.into_error())
     }
 
-    /// An error about what stands at `path`.
-    #[cold]
-    pub(super) fn error(&self, path: &[Step<'_>], allowed: impl Into<String>) -> Error {
-        let node = path.iter().try_fold(self, |node, step| match (node, *step) {
+    fn at(&self, path: &[Step<'_>]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, step| match (node, *step) {
             (Self::Object(fields), Step::Field(name)) => {
                 fields.iter().find(|(known, _)| **known == *name).map(|(_, value)| value)
             }
             (Self::List(items), Step::Item(index)) => items.get(index),
             _ => None,
-        });
+        })
+    }
+
+    /// An error about what stands at `path`.
+    #[cold]
+    pub(super) fn error(&self, path: &[Step<'_>], allowed: impl Into<String>) -> Error {
         Error {
             path: json_path(path),
-            found: node.map(Self::shown).unwrap_or_default(),
+            found: self.at(path).map(Self::shown).unwrap_or_default(),
             allowed: allowed.into(),
         }
+    }
+
+    /// What tells the value that stands at `path` from others.
+    #[cold]
+    pub(super) fn fingerprint(&self, path: &[Step<'_>]) -> u64 {
+        let mut hash = Hashed(SipHasher24::new());
+        // A hash takes everything.
+        let _ = self.at(path).map(|node| write!(hash, "{node}"));
+        hash.0.finish()
     }
 
     /// What it is, at most 64 bytes of it.
@@ -105,6 +119,16 @@ impl fmt::Display for Node {
                 f.write_str(if fields.is_empty() { "{}" } else { "}" })
             }
         }
+    }
+}
+
+/// The hash of a text.
+struct Hashed(SipHasher24);
+
+impl Write for Hashed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use super::fields::{
     Identity, IdentityFields, Map, PluginConfig, Rule, RuleFields, StringMatch, StringMatchFields,
     Workloads,
 };
-use super::values::{AppName, Correlated, Duration, Text};
+use super::values::{AppName, Correlated, Duration, Percent, Retry, Text};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -143,6 +143,21 @@ impl Serialize for Duration {
         match ms % 1000 {
             0 => serializer.collect_str(&format_args!("{}s", ms / 1000)),
             _ => serializer.collect_str(&format_args!("{ms}ms")),
+        }
+    }
+}
+
+impl Serialize for Retry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Duration(self.0).serialize(serializer)
+    }
+}
+
+impl Serialize for Percent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 % 100 {
+            0 => serializer.serialize_u32(self.0 / 100),
+            _ => serializer.serialize_f64(f64::from(self.0) / 100.0),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::decide::identity::Identity;
 use crate::decide::rules::Rules;
 use crate::decide::share::Shares;
 use crate::decide::token::PreviewConfig;
+use crate::guard::Guards;
 use crate::istio::cluster::Domains;
 use crate::istio::node::{App, Labels, Workload};
 use crate::track::Names;
@@ -25,6 +26,9 @@ pub struct Config {
     pub propagation: Propagation,
     pub identity: Identity,
     pub shares: Shares,
+    pub guards: Guards,
+    /// By track: the apps whose pods on baseline may stand in for it.
+    pub fallbacks: Vec<Vec<App>>,
     pub preview: Option<PreviewConfig>,
     pub vary: bool,
     pub expose: bool,

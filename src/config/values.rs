@@ -12,6 +12,7 @@ use crate::track::{Name, RESERVED};
 use schemars::{JsonSchema, json_schema};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Newtypes of what a string is parsed to. `pattern` is what an editor can check of it.
 macro_rules! strings {
@@ -143,6 +144,14 @@ strings! {
         duration_ms(text).ok_or_else(|| {
             "a duration such as 60s is expected here: a number and ms, s, m, h or d".into()
         })
+    };
+
+    /// Milliseconds of `[0-9]+(ms|s|m|h|d)`; zero is never.
+    Retry(u64) {"pattern": "^[0-9]+(ms|s|m|h|d)$"} = |text| match text {
+        "0ms" | "0s" | "0m" | "0h" | "0d" => Ok(0),
+        text => duration_ms(text).ok_or_else(|| {
+            "a duration such as 10m is expected here: a number and ms, s, m, h or d; or 0s".into()
+        }),
     };
 
     /// RFC 3339 section 5.6, as milliseconds of the Unix epoch.
@@ -327,47 +336,63 @@ impl JsonSchema for Percent {
     }
 }
 
-/// Buckets of remembered ids.
-#[derive(Debug, serde::Deserialize)]
-#[cfg_attr(feature = "schema", derive(serde::Serialize))]
-#[serde(try_from = "MaybeNumber")]
-pub(super) struct Slots(pub(super) u32);
+/// Newtypes of whole numbers in a range, with what stands there if nothing does.
+macro_rules! whole_numbers {
+    ($($(#[$doc:meta])* $name:ident = $least:literal..=$most:literal, $default:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, serde::Deserialize)]
+        #[cfg_attr(feature = "schema", derive(serde::Serialize))]
+        #[serde(try_from = "MaybeNumber")]
+        pub(super) struct $name(pub(super) u32);
 
-impl Slots {
-    const LEAST: u32 = 1;
-    const MOST: u32 = 65_536;
+        impl Default for $name {
+            fn default() -> Self {
+                Self($default)
+            }
+        }
+
+        impl TryFrom<MaybeNumber> for $name {
+            type Error = String;
+
+            #[cold]
+            fn try_from(MaybeNumber(number): MaybeNumber) -> Result<Self, String> {
+                whole(number, $least..=$most).map(Self)
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                json_schema!({"type": "integer", "minimum": $least, "maximum": $most})
+            }
+        }
+    )+};
 }
 
-impl Default for Slots {
-    fn default() -> Self {
-        Self(4096)
-    }
+whole_numbers! {
+    /// Buckets of remembered ids.
+    Slots = 1..=65_536, 4096;
+
+    /// Responses that a guard waits for.
+    Minimum = 1..=1_000_000, 100;
 }
 
-impl TryFrom<MaybeNumber> for Slots {
-    type Error = String;
-
-    fn try_from(MaybeNumber(number): MaybeNumber) -> Result<Self, String> {
-        let range = f64::from(Self::LEAST)..=f64::from(Self::MOST);
-        number.filter(|n| n.fract() == 0.0 && range.contains(n)).map(|n| Self(n as u32)).ok_or_else(
-            || format!("a whole number from {} to {} is expected here", Self::LEAST, Self::MOST),
-        )
-    }
-}
-
-#[cfg(feature = "schema")]
-impl JsonSchema for Slots {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Slots".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        json_schema!({"type": "integer", "minimum": Self::LEAST, "maximum": Self::MOST})
-    }
+#[cold]
+fn whole(number: Option<f64>, range: RangeInclusive<u32>) -> Result<u32, String> {
+    let (least, most) = (*range.start(), *range.end());
+    let fits = |n: &f64| n.fract() == 0.0 && (f64::from(least)..=f64::from(most)).contains(n);
+    number
+        .filter(fits)
+        .map(|n| n as u32)
+        .ok_or_else(|| format!("a whole number from {least} to {most} is expected here"))
 }
 
 #[cfg(test)]

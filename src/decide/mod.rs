@@ -8,16 +8,17 @@ pub mod share;
 pub mod token;
 
 use crate::carrier::view::{Extracted, View};
+use crate::guard::Guards;
 use crate::host::Facts;
 use crate::host::explain::Step;
 use crate::istio::cluster::{Egress, Leads};
 use crate::plan::Effects;
 use crate::track::{Carried, Names, TrackId};
 use crate::vocabulary::Reason;
-use identity::Identity;
+use identity::{Identity, Minted};
 use preview::Asked;
-use rules::Rules;
-use share::Shares;
+use rules::{Held, Rules, Take};
+use share::{Share, Shares};
 use token::Tokens;
 
 /// What decides, under one configuration.
@@ -26,6 +27,8 @@ pub(crate) struct Decider {
     pub(crate) names: Names,
     pub(crate) rules: Rules,
     pub(crate) shares: Shares,
+    /// What may have stopped them.
+    pub(crate) guards: Guards,
     pub(crate) identity: Identity,
     pub(crate) preview: Option<Tokens>,
     /// By track: its decisions are counted, and the search goes on.
@@ -36,6 +39,22 @@ pub(crate) struct Decider {
     pub(crate) gives_identities: bool,
     /// The carriers that a request brings are believed, wherever it comes from.
     pub(crate) trusts: bool,
+}
+
+/// Whose request it is, for shares: found out once for a request, if any share is looked at.
+#[derive(Debug)]
+struct Client<'a> {
+    found: Option<&'a [u8]>,
+    /// It had no identity, and is given this one.
+    minted: Option<Minted>,
+    /// The time that shares go by, in milliseconds of the Unix epoch.
+    now_ms: u64,
+}
+
+impl Client<'_> {
+    fn identity(&self) -> Option<&[u8]> {
+        self.found.or(self.minted.as_ref().map(|minted| minted.id.as_bytes()))
+    }
 }
 
 /// What a request follows, why, and what else comes of it.
@@ -87,8 +106,17 @@ impl Decider {
         if let Some(carried) = carried {
             return (carried.says, Reason::Trusted);
         }
-        let matched = self.rules.first(facts, view.headers, &self.names, |facts, track| {
-            self.takes(facts, Carried::Track(track), Reason::Match, effects)
+        let mut client = None;
+        let matched = self.rules.first(facts, view.headers, &self.names, |facts, held| {
+            if let Some(share) = held.share
+                && !self.rule_takes(facts, view, egress, effects, &mut client, held, share)
+            {
+                return Take::NotIt;
+            }
+            match self.takes(facts, Carried::Track(held.track), Reason::Match, effects) {
+                true => Take::It,
+                false => Take::NotItsTrack,
+            }
         });
         if self.rules.was_too_long() {
             effects.meet_regex_limit();
@@ -96,7 +124,7 @@ impl Decider {
         if let Some(track) = matched {
             return (Carried::Track(track), Reason::Match);
         }
-        if let Some(track) = self.share(facts, view, egress, effects)
+        if let Some(track) = self.share(facts, view, egress, effects, client)
             && self.takes(facts, Carried::Track(track), Reason::Share, effects)
         {
             return (Carried::Track(track), Reason::Share);
@@ -123,8 +151,7 @@ impl Decider {
         !is_dry
     }
 
-    /// The track in whose share the request's identity lies. A client that opens a page without an
-    /// identity is given one, and the page is decided by it already.
+    /// The track in whose share the request's identity lies, unless its guard has stopped that.
     #[inline(never)]
     fn share(
         &self,
@@ -132,10 +159,58 @@ impl Decider {
         view: &View<'_>,
         egress: &Egress,
         effects: &mut Effects,
+        client: Option<Client<'_>>,
     ) -> Option<TrackId> {
-        if self.shares.is_empty() {
+        if !self.shares.are_of_tracks() {
             return None;
         }
+        let client = client.unwrap_or_else(|| self.identify(facts, view, egress, effects));
+        let identity = client.identity();
+        let track = identity.and_then(|identity| self.shares.track_of(identity, client.now_ms));
+        facts.explain(Step::Identity {
+            identity,
+            is_new: client.minted.is_some(),
+            track: track.map(|track| self.names.of(track)),
+        });
+        track.filter(|track| !self.guards.stop(facts, &self.names, *track))
+    }
+
+    /// Whether a rule that holds takes the request into its share, too.
+    #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "what is known of the request, and the rule")]
+    fn rule_takes<'a>(
+        &self,
+        facts: &mut impl Facts,
+        view: &View<'a>,
+        egress: &Egress,
+        effects: &mut Effects,
+        client: &mut Option<Client<'a>>,
+        Held { track, rule, .. }: Held,
+        share: Share,
+    ) -> bool {
+        let client = &*client.get_or_insert_with(|| self.identify(facts, view, egress, effects));
+        let identity = client.identity();
+        let lies = identity
+            .is_some_and(|identity| self.shares.rule_takes(track, share, identity, client.now_ms));
+        facts.explain(Step::RuleShare {
+            track: self.names.of(track),
+            rule,
+            identity,
+            is_new: client.minted.is_some(),
+            lies,
+        });
+        lies && !self.guards.stop(facts, &self.names, track)
+    }
+
+    /// Whose request it is. A client that opens a page without an identity is given one, and the
+    /// page is decided by it already.
+    fn identify<'a>(
+        &self,
+        facts: &mut impl Facts,
+        view: &View<'a>,
+        egress: &Egress,
+        effects: &mut Effects,
+    ) -> Client<'a> {
         let found = self.identity.find(view);
         let gives = found.is_none()
             && self.gives_identities
@@ -143,26 +218,19 @@ impl Decider {
             && egress.leads(facts) != Leads::Outside;
         let random = if gives { facts.random().ok() } else { None };
         let minted = random.and_then(|random| self.identity.mint(view, random));
-        let identity = found.or(minted.as_ref().map(|minted| minted.id.as_bytes()));
         // A ramp whose clock fails stands at its start.
         let moves = self.shares.move_with_the_clock();
-        let now = if moves { facts.now_ms().unwrap_or_default() } else { 0 };
-        let track = identity.and_then(|identity| self.shares.track_of(identity, now));
-        facts.explain(Step::Identity {
-            identity,
-            is_new: minted.is_some(),
-            track: track.map(|track| self.names.of(track)),
-        });
-        if let Some(minted) = minted {
-            effects.set_cookie(minted.cookie);
-            effects.of_response().set_cookie(minted.set_cookie);
-        } else if let Some(identity) = identity
+        let now_ms = if moves { facts.now_ms().unwrap_or_default() } else { 0 };
+        if let Some(minted) = &minted {
+            effects.set_cookie(minted.cookie.clone());
+            effects.of_response().set_cookie(minted.set_cookie.clone());
+        } else if let Some(identity) = found
             && self.gives_identities
             && let Some(cookie) = self.identity.give_again(view, identity)
             && egress.leads(facts) != Leads::Outside
         {
             effects.of_response().set_cookie(cookie);
         }
-        track
+        Client { found, minted, now_ms }
     }
 }

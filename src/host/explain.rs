@@ -20,6 +20,11 @@ pub enum Step<'a> {
     /// Shares were looked at: the identity, if the request has one, and the track in whose share
     /// it lies. A new identity was drawn for a request without one.
     Identity { identity: Option<&'a [u8]>, is_new: bool, track: Option<&'a str> },
+    /// A rule holds, and has a share of its own: whether the request's identity, if it has one,
+    /// lies in it.
+    RuleShare { track: &'a str, rule: usize, identity: Option<&'a [u8]>, is_new: bool, lies: bool },
+    /// A share takes the request, and the track has a guard: whether that has stopped it.
+    Guard { track: &'a str, is_stopped: bool },
     /// A condition of a rule was tested. A proxy passes over rules that cannot hold; a host that
     /// listens hears of all.
     Condition(Tested<'a>),
@@ -125,6 +130,25 @@ impl Display for Step<'_> {
                     Some(track) => write!(f, "lies in the share of {track}"),
                     None => f.write_str("lies in no share"),
                 }
+            }
+            Self::RuleShare { track, rule, identity: None, .. } => {
+                write!(f, "rule {rule} of track {track} takes a share: the request has no identity")
+            }
+            Self::RuleShare { track, rule, identity: Some(identity), is_new, lies } => {
+                let new = if is_new { "the new identity" } else { "the identity" };
+                let lies = if lies { "lies in it" } else { "does not lie in it" };
+                write!(
+                    f,
+                    "rule {rule} of track {track} takes a share: {new} {} {lies}",
+                    Quoted(&[identity])
+                )
+            }
+            Self::Guard { track, is_stopped: true } => write!(
+                f,
+                "the guard of track {track} has stopped its shares: too many of its responses failed"
+            ),
+            Self::Guard { track, is_stopped: false } => {
+                write!(f, "the guard of track {track} has not stopped its shares")
             }
             Self::Condition(tested) => tested.fmt(f),
             Self::Matched { track, rule } => write!(f, "rule {rule} of track {track} holds"),

@@ -30,6 +30,8 @@ pub struct FakeHost {
     pub rivals: u32,
     /// Counters in the order of their ids: name and value.
     pub counters: Vec<(String, u64)>,
+    /// Gauges in the order of their ids: name and value.
+    pub gauges: Vec<(String, u64)>,
     /// The last "random" number: they are counted from one.
     pub random: u128,
     pub environment: BTreeMap<String, String>,
@@ -176,6 +178,25 @@ impl Host for FakeHost {
         self.called("increment_metric");
         match self.counters.get_mut(counter as usize) {
             Some((_, count)) => *count += 1,
+            None => return Err(Status::NOT_FOUND),
+        }
+        Ok(())
+    }
+
+    fn define_gauge(&mut self, name: &str) -> Result<u32, Status> {
+        self.called("define_metric");
+        let known = self.gauges.iter().position(|(n, _)| n == name);
+        let id = known.unwrap_or_else(|| {
+            self.gauges.push((name.to_owned(), 0));
+            self.gauges.len() - 1
+        });
+        Ok(id as u32)
+    }
+
+    fn record(&mut self, gauge: u32, value: u64) -> Result<(), Status> {
+        self.called("record_metric");
+        match self.gauges.get_mut(gauge as usize) {
+            Some((_, recorded)) => *recorded = value,
             None => return Err(Status::NOT_FOUND),
         }
         Ok(())

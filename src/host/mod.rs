@@ -89,6 +89,12 @@ pub trait Host: Facts {
     fn define_counter(&mut self, name: &str) -> Result<u32, Status>;
 
     fn increment(&mut self, counter: u32) -> Result<(), Status>;
+
+    /// The id of the gauge of this name, made where there is none.
+    fn define_gauge(&mut self, name: &str) -> Result<u32, Status>;
+
+    /// Sets a gauge.
+    fn record(&mut self, gauge: u32, value: u64) -> Result<(), Status>;
 }
 
 /// What becomes of the request.

@@ -25,6 +25,11 @@ pub fn name(family: Family, track: Option<&str>, value: &str) -> String {
     format!("{NAMESPACE}{track}{column}{EQUALS}{value}{END}{label}")
 }
 
+/// The name of the gauge of a track's share.
+pub fn share(track: &str) -> String {
+    format!("{NAMESPACE}track{EQUALS}{track}{END}share")
+}
+
 /// A counter, as its name tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -83,6 +88,7 @@ mod tests {
         let stat = name(Family::Arrivals, Some("v2"), "match");
         assert_eq!(stat, "release_track.track=.=v2;.;outcome=.=match;.;arrivals_total");
         assert_eq!(Stat::parse(&stat).unwrap().short(), "arrivals v2 match");
+        assert_eq!(share("v2"), "release_track.track=.=v2;.;share");
         let stat = name(Family::Events, None, "stripped");
         assert_eq!(stat, "release_track.event=.=stripped;.;events_total");
         assert_eq!(Stat::parse(&stat).unwrap().short(), "events stripped");
@@ -90,7 +96,8 @@ mod tests {
 
     #[test]
     fn others_stats_are_not_ours() {
-        for other in ["", "cluster.x.upstream_rq_total", "release_track.x=.=y;.;z_total"] {
+        let share = share("v2");
+        for other in ["", "cluster.x.upstream_rq_total", "release_track.x=.=y;.;z_total", &share] {
             assert_eq!(Stat::parse(other), None, "{other}");
         }
     }

@@ -30,7 +30,7 @@ pub(crate) fn apply(
         Source::Decided(reason) => {
             let family = if plan.is_dry { Family::DryDecisions } else { Family::Decisions };
             metrics.decided(host, family, plan.follows, reason);
-            response.at_edge = true;
+            response.decided = Some(plan.follows);
         }
         Source::Carried(carrier) => metrics.propagated(host, plan.follows, carrier),
         Source::Neutral => metrics.happened(host, Event::Neutral),
@@ -117,7 +117,7 @@ fn edit(host: &mut impl Host, name: &[u8], edit: Edit) {
 /// Adds to a response what its request left for it. `header` is the configured one; `vary` are
 /// the request headers that every response at an edge depends on.
 pub(crate) fn respond(host: &mut impl Host, response: &Response, header: &str, vary: &[Box<str>]) {
-    if !response.at_edge {
+    if response.decided.is_none() {
         return;
     }
     let additions = &response.additions;

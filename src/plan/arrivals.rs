@@ -13,6 +13,8 @@ pub(crate) struct Arrivals {
     pub(crate) tracks: Vec<TrackId>,
     /// The tracks whose `workloads` list the pod's app, in whatever version.
     pub(crate) listed: Vec<TrackId>,
+    /// The tracks whose `fallback` lists the pod's app.
+    pub(crate) stands_in_for: Vec<TrackId>,
 }
 
 impl Arrivals {
@@ -21,6 +23,11 @@ impl Arrivals {
     pub(crate) fn outcome(&self, view: &View<'_>, follows: Carried) -> Option<Outcome> {
         let outcome = match follows {
             Carried::Track(track) if self.tracks.contains(&track) => Outcome::Match,
+            Carried::Track(track)
+                if self.tracks.is_empty() && self.stands_in_for.contains(&track) =>
+            {
+                Outcome::Fallback
+            }
             Carried::Track(track) if !self.tracks.is_empty() || self.listed.contains(&track) => {
                 Outcome::Crossed
             }
@@ -32,7 +39,11 @@ impl Arrivals {
         match outcome {
             _ if !is_mirrored(view) => Some(outcome),
             Outcome::Crossed => Some(Outcome::Mirrored),
-            Outcome::Match | Outcome::Baseline | Outcome::Stray | Outcome::Mirrored => None,
+            Outcome::Match
+            | Outcome::Baseline
+            | Outcome::Stray
+            | Outcome::Fallback
+            | Outcome::Mirrored => None,
         }
     }
 

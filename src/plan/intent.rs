@@ -131,6 +131,7 @@ impl Plan {
                         | Outcome::Baseline
                         | Outcome::Crossed
                         | Outcome::Stray
+                        | Outcome::Fallback
                         | Outcome::Mirrored => Arrival::Counted(outcome),
                     }
                 }

@@ -6,7 +6,7 @@
 use crate::host::Host;
 use crate::istio::stats;
 use crate::track::{BASELINE, Carried, Names, OTHER};
-use crate::vocabulary::{Carrier, Event, Family, Outcome, Reason};
+use crate::vocabulary::{Carrier, Class, Event, Family, Outcome, Reason};
 
 /// The ids that the proxy gave to the counters.
 #[derive(Debug)]
@@ -60,6 +60,10 @@ impl Metrics {
         self.count(host, Family::Propagation, Some(follows), column);
     }
 
+    pub(crate) fn answered(&self, host: &mut impl Host, follows: Carried, class: Class) {
+        self.count(host, Family::Answers, Some(follows), class as usize);
+    }
+
     pub(crate) fn happened(&self, host: &mut impl Host, event: Event) {
         self.count(host, Family::Events, None, event as usize);
     }
@@ -90,7 +94,11 @@ impl Table {
         };
         let rows = match family {
             Family::Events => vec![row(None)],
-            Family::Decisions | Family::DryDecisions | Family::Arrivals | Family::Propagation => {
+            Family::Decisions
+            | Family::DryDecisions
+            | Family::Arrivals
+            | Family::Propagation
+            | Family::Answers => {
                 let tracks = names.iter().map(|(_, name)| name.as_str());
                 tracks.chain([BASELINE, OTHER]).map(|track| row(Some(track))).collect()
             }

@@ -4,14 +4,18 @@
 //! is to a plan, whoever made it, is settled in one place: a dry run, and how a request that arrives
 //! at a pod belongs there.
 
+mod answers;
 mod apply;
 mod arrivals;
 mod intent;
 mod metrics;
 mod response;
+mod shares;
 
+pub(crate) use answers::observe;
 pub(crate) use apply::{apply, respond};
 pub(crate) use arrivals::Arrivals;
 pub(crate) use intent::{Effects, Mode, Plan, Source};
 pub(crate) use metrics::Metrics;
 pub use response::{Additions, Response};
+pub(crate) use shares::ShareGauges;

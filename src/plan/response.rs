@@ -1,20 +1,26 @@
 //! What the edge adds to a request's response.
 
 use crate::host::header_map::HeaderMap;
+use crate::track::Carried;
 use crate::vocabulary::Reason;
 
 /// Decided with the request, kept until its response comes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
-    /// The request was decided here.
-    pub(super) at_edge: bool,
+    /// What the request follows, if that was decided here.
+    pub(super) decided: Option<Carried>,
     pub(super) additions: Additions,
 }
 
 impl Response {
+    /// What the request follows, if that was decided here.
+    pub(crate) fn decided(&self) -> Option<Carried> {
+        self.decided
+    }
+
     /// Values of Set-Cookie that the response is given.
     pub fn cookies(&self) -> &[String] {
-        if self.at_edge { &self.additions.cookies } else { &[] }
+        if self.decided.is_some() { &self.additions.cookies } else { &[] }
     }
 }
 

@@ -69,6 +69,8 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -190,16 +192,31 @@ pub(crate) fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> Result<(), 
 }
 
 /// `proxy_metric_type_t`
-const COUNTER: u32 = 0;
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Metric {
+    Counter = 0,
+    Gauge = 1,
+}
 
-pub(crate) fn define_counter(name: &str) -> Result<u32, Status> {
+pub(crate) fn define_metric(kind: Metric, name: &str) -> Result<u32, Status> {
     let mut id = 0;
-    checked(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &mut id) })?;
+    checked(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id) })?;
     Ok(id)
 }
 
 pub(crate) fn increment(counter: u32) -> Result<(), Status> {
     checked(unsafe { proxy_increment_metric(counter, 1) })
+}
+
+/// Sets a gauge.
+pub(crate) fn record(gauge: u32, value: u64) -> Result<(), Status> {
+    checked(unsafe { proxy_record_metric(gauge, value) })
+}
+
+/// Milliseconds; the root context at hand is called back as often.
+pub(crate) fn set_tick_period(period: u32) -> Result<(), Status> {
+    checked(unsafe { proxy_set_tick_period_milliseconds(period) })
 }
 
 pub(crate) fn local_response(status: u32, details: &str, body: &str) -> Result<(), Status> {

@@ -8,7 +8,7 @@ use crate::filter::Filter;
 use crate::host::header_map::HeaderMap;
 use crate::host::{Facts, Host, Status, Verdict};
 use crate::plan::Response;
-use hostcalls::Map;
+use hostcalls::{Map, Metric};
 use log::{LevelFilter, Log, Metadata, Record};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -93,11 +93,19 @@ impl Host for Proxy {
     }
 
     fn define_counter(&mut self, name: &str) -> Result<u32, Status> {
-        hostcalls::define_counter(name)
+        hostcalls::define_metric(Metric::Counter, name)
     }
 
     fn increment(&mut self, counter: u32) -> Result<(), Status> {
         hostcalls::increment(counter)
+    }
+
+    fn define_gauge(&mut self, name: &str) -> Result<u32, Status> {
+        hostcalls::define_metric(Metric::Gauge, name)
+    }
+
+    fn record(&mut self, gauge: u32, value: u64) -> Result<(), Status> {
+        hostcalls::record(gauge, value)
     }
 
     fn reply(&mut self, status: u32, body: &str) -> Result<(), Status> {
@@ -124,10 +132,19 @@ impl RootContext for Root {
         let json = hostcalls::plugin_configuration(size).unwrap_or_default();
         match Filter::configure(&mut Proxy, &json) {
             Some(filter) => {
+                if let Some(period) = filter.ticks() {
+                    let _ = hostcalls::set_tick_period(period);
+                }
                 self.filter = Some(Rc::new(filter));
                 true
             }
             None => false,
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(filter) = &self.filter {
+            filter.on_tick(&mut Proxy);
         }
     }
 

@@ -98,6 +98,14 @@ impl Host for Uncounted {
         uncounted(|| self.0.increment(counter))
     }
 
+    fn define_gauge(&mut self, name: &str) -> Result<u32, Status> {
+        uncounted(|| self.0.define_gauge(name))
+    }
+
+    fn record(&mut self, gauge: u32, value: u64) -> Result<(), Status> {
+        uncounted(|| self.0.record(gauge, value))
+    }
+
     fn reply(&mut self, status: u32, body: &str) -> Result<(), Status> {
         uncounted(|| self.0.reply(status, body))
     }

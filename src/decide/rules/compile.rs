@@ -60,7 +60,8 @@ impl Rules {
         if !called {
             self.always.push(place);
         }
-        self.rules.push(Compiled { track: rule.track, index: rule.index, conditions });
+        let Rule { track, index, share, .. } = rule;
+        self.rules.push(Compiled { track, index, conditions, share });
     }
 
     fn subject(&mut self, subject: Subject, lists: &mut Vec<List>) -> u32 {

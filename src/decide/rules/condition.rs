@@ -1,5 +1,6 @@
 //! What a rule may ask of a request.
 
+use crate::decide::share::Share;
 use crate::syntax::pattern::Pattern;
 use crate::track::TrackId;
 use std::fmt;
@@ -48,6 +49,28 @@ pub struct Rule {
     /// Its place in the track's `match`.
     pub index: usize,
     pub conditions: Vec<Condition>,
+    /// The rule takes a sticky part of whom it fits; `None`: everybody.
+    pub share: Option<Share>,
+}
+
+/// A rule that a request satisfies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub track: TrackId,
+    /// Its place in the track's `match`.
+    pub rule: usize,
+    pub share: Option<Share>,
+}
+
+/// What becomes of a request that satisfies a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// The rule decides.
+    It,
+    /// It does not; the next one may, of the same track too.
+    NotIt,
+    /// No rule of this track does.
+    NotItsTrack,
 }
 
 /// Whether a condition holds, before negation; `None` where a value was too long to be looked at.

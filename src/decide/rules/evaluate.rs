@@ -1,6 +1,6 @@
 //! Which rule a request satisfies first.
 
-use super::condition::Holds;
+use super::condition::{Held, Holds, Take};
 use super::scratch::Scratch;
 use super::table::{Compiled, Places, Rules, Table};
 use crate::host::Facts;
@@ -10,15 +10,14 @@ use crate::syntax::{cookie, target};
 use crate::track::{Names, TrackId};
 
 impl Rules {
-    /// The track of the first rule that the request satisfies and that is taken. `take` is
-    /// asked with the rule's track: once for a track, since one rule of it that is not taken
-    /// speaks for all.
+    /// The track of the first rule that the request satisfies and that is taken. `take` is asked
+    /// for each that it satisfies, until one of a track speaks for all of them.
     pub fn first<F: Facts>(
         &self,
         facts: &mut F,
         headers: &HeaderMap,
         names: &Names,
-        mut take: impl FnMut(&mut F, TrackId) -> bool,
+        mut take: impl FnMut(&mut F, Held) -> Take,
     ) -> Option<TrackId> {
         if self.rules.is_empty() {
             return None;
@@ -50,10 +49,11 @@ impl Rules {
                 return None;
             }
             facts.explain(Step::Matched { track: names.of(track), rule: rule.index });
-            if take(facts, track) {
-                return Some(track);
+            match take(facts, Held { track, rule: rule.index, share: rule.share }) {
+                Take::It => return Some(track),
+                Take::NotIt => {}
+                Take::NotItsTrack => passed_over = Some(track),
             }
-            passed_over = Some(track);
             None
         });
         scratch.called = called;
@@ -200,6 +200,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+    use crate::decide::rules::Take;
     use crate::host::fake::FakeHost;
     use crate::host::header_map::HeaderMap;
 
@@ -222,9 +223,12 @@ mod tests {
                 let decide = |listens| {
                     let mut host = FakeHost { is_explaining: listens, ..FakeHost::default() };
                     let mut asked = Vec::new();
-                    let first = rules.rules.first(&mut host, &headers, &rules.names, |_, track| {
-                        asked.push(track);
-                        rules.names.of(track) != "not"
+                    let first = rules.rules.first(&mut host, &headers, &rules.names, |_, held| {
+                        asked.push(held);
+                        match rules.names.of(held.track) {
+                            "not" => Take::NotItsTrack,
+                            _ => Take::It,
+                        }
                     });
                     (first.map(|track| rules.names.of(track)), asked, host.steps.len())
                 };
@@ -244,7 +248,7 @@ mod tests {
         let headers: HeaderMap =
             [(":method", "GET"), (":path", "/x"), ("cookie", "user=c")].iter().collect();
         let mut host = FakeHost { is_explaining: true, ..FakeHost::default() };
-        let found = rules.rules.first(&mut host, &headers, &rules.names, |_, _| true);
+        let found = rules.rules.first(&mut host, &headers, &rules.names, |_, _| Take::It);
         assert_eq!(found, None);
         assert_eq!(
             host.steps,

@@ -18,5 +18,5 @@ mod explain;
 mod scratch;
 mod table;
 
-pub use condition::{Condition, Rule, Subject, Test};
+pub use condition::{Condition, Held, Rule, Subject, Take, Test};
 pub use table::Rules;

@@ -2,6 +2,7 @@
 
 use super::condition::{Subject, Test};
 use super::scratch::Scratch;
+use crate::decide::share::Share;
 use crate::host::header_map::Sieve;
 use crate::track::TrackId;
 use std::cell::RefCell;
@@ -48,6 +49,7 @@ pub(super) struct Compiled {
     pub(super) index: usize,
     /// Conditions by their place in `Rules::conditions`, and whether they are negated.
     pub(super) conditions: Vec<(u32, bool)>,
+    pub(super) share: Option<Share>,
 }
 
 #[derive(Debug)]
