@@ -96,7 +96,7 @@ mod tests {
             let stops = |failed: &u32| stops((*failed, all), (1_000, 100_000), limits(500, 100));
             (0..=all).find(stops).map(|failed| f64::from(failed) * 100.0 / f64::from(all))
         });
-        assert_eq!(percent, [Some(11.0), Some(6.1), Some(6.01), Some(6.001)]);
+        assert_eq!(percent, [Some(10.0), Some(6.1), Some(6.01), Some(6.001)]);
     }
 
     #[test]
