@@ -174,6 +174,13 @@ impl Filter {
         moves.then_some(TICK_MS)
     }
 
+    /// Has the guard of the track of this name stop its shares; `false` if it has none here.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn stop_shares(&self, host: &mut impl Host, track: &str) -> bool {
+        let decider = self.decider.as_ref();
+        decider.is_some_and(|decider| decider.guards.stop_by_hand(host, &decider.names, track))
+    }
+
     /// Time has passed.
     pub fn on_tick(&self, host: &mut impl Host) {
         if let Some(Decider { shares, guards, names, .. }) = &self.decider {

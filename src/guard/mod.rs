@@ -103,6 +103,18 @@ impl Guards {
         is_stopped
     }
 
+    /// Stops the shares of the track of this name, as its own verdict would; `false` if it has no
+    /// guard. For whoever asks what would then be decided.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn stop_by_hand(&self, host: &mut impl Host, names: &Names, name: &str) -> bool {
+        let known = self.0.iter().find(|(guard, _)| names.of(guard.track) == name);
+        known.is_some_and(|(guard, key)| {
+            let stopped_ms = host.now_ms().ok().map(|now| now.max(1));
+            let record = Record { stopped_ms, ..Record::new(guard.fingerprint) };
+            host.set_shared_data(key, &record.to_bytes(), 0).is_ok()
+        })
+    }
+
     /// Counts a response to a request that followed this.
     pub(crate) fn count(
         &self,

@@ -1,6 +1,7 @@
 //! `check`: what the filter will say to a configuration, and what will surprise its author.
 
 mod cookie;
+mod guard;
 mod image;
 mod options;
 mod pattern;
@@ -115,6 +116,7 @@ impl Check {
             diagnostics.extend(options::check(valid));
             diagnostics.extend(plugin::check(valid));
             diagnostics.extend(workloads::check(valid, &routing.versions));
+            diagnostics.extend(guard::check(valid));
         }
         diagnostics.extend(options::twice(&manifests.configurations));
         diagnostics.extend(routes::check(&valid, &routing));

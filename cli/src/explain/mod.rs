@@ -78,6 +78,9 @@ pub(crate) struct Explain {
     /// An environment variable of the plugin, besides those that the manifest sets
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     env: Vec<(String, String)>,
+    /// As if the guard of this track had stopped its shares; any number of them
+    #[arg(long, value_name = "TRACK")]
+    stopped: Vec<String>,
     /// The time of the request, such as 2027-01-15T08:00:00Z, in place of now
     #[arg(long, value_name = "TIME", value_parser = Time::parse)]
     now: Option<Time>,
@@ -126,6 +129,12 @@ impl Explain {
         let header = config.header.clone();
         let mut proxy = self.proxy(environment);
         let (filter, warnings) = proxy::configure(&mut proxy, config);
+        for track in &self.stopped {
+            if !filter.stop_shares(&mut proxy, track) {
+                let problem = "no track of this name has a guard here";
+                return Err(Failure::usage(format!("--stopped {track}: {problem}")));
+            }
+        }
         let exchange = exchange(&filter, &mut proxy, &request);
         let report = Report::new(&header, &warnings, &request, &exchange);
         match self.output {

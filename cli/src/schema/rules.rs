@@ -27,6 +27,9 @@ pub(super) enum Says {
 /// More tracks than this are not compared with each other: it takes the square of them.
 const COMPARED: usize = 200;
 
+/// As many guards as the filter takes.
+const MOST_GUARDS: usize = 16;
+
 /// RFC 9110 section 5.6.2: a token.
 const TOKEN: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
 
@@ -134,15 +137,15 @@ pub(super) fn rules() -> Vec<Rule> {
         unless("propagation.keys", "self.size() > 0", "at least one key is required"),
         // Shares and identity.
         unless(
-            "tracks[].share",
+            "**.share",
             "has(self.percent) != has(self.ramp)",
             "either percent or ramp is expected here",
         ),
-        percentage("tracks[].share.percent"),
-        percentage("tracks[].share.ramp.from"),
-        percentage("tracks[].share.ramp.to"),
-        unless("tracks[].share.ramp.start", DATE, "there is no such date or time"),
-        duration("tracks[].share.ramp.over"),
+        percentage("**.share.percent"),
+        percentage("**.ramp.from"),
+        percentage("**.ramp.to"),
+        unless("**.ramp.start", DATE, "there is no such date or time"),
+        duration("**.ramp.over"),
         Rule {
             at: "tracks",
             says: Says::Where(format!(
@@ -154,6 +157,36 @@ pub(super) fn rules() -> Vec<Rule> {
             )),
             allowed: "the shares of all tracks together exceed 100 percent".to_owned(),
         },
+        // Guards and fallbacks.
+        Rule {
+            at: "tracks[]",
+            says: Says::Where(
+                "!has(self.guard) || has(self.share) ||
+has(self.match) && self.match.exists(rule, has(rule.share)) ? [] : ['.guard']"
+                    .to_owned(),
+            ),
+            allowed: "this guard has nothing to stop: neither the track nor any of its rules has a share"
+                .to_owned(),
+        },
+        Rule {
+            at: "tracks",
+            says: Says::Where(format!(
+                "self.filter(track, has(track.guard)).size() <= {MOST_GUARDS} ? [] :
+  self.size() > {COMPARED} ? [''] :
+  self.filter(last, has(last.guard) &&
+      self.filter(track, has(track.guard) && self.indexOf(track) <= self.indexOf(last)).size() > {MOST_GUARDS})
+    .map(track, '[' + string(self.indexOf(track)) + '].guard')"
+            )),
+            allowed: format!("at most {MOST_GUARDS} are allowed"),
+        },
+        percentage("tracks[].guard.errors"),
+        duration("tracks[].guard.over"),
+        unless(
+            "tracks[].guard.retry",
+            format!("self.matches('^0(ms|s|m|h|d)$') || {DURATION}"),
+            "expected a duration such as 10m: a number and ms, s, m, h or d, at most 3650d; or 0s",
+        ),
+        matches("tracks[].fallback[]", "^([^/]+/)?[^/]+$", "an app is named as app or namespace/app"),
         unless(
             "identity",
             "['cookie', 'header', 'queryParam'].filter(field, field in self).size() <= 1",
@@ -260,12 +293,13 @@ fn keys(at: &'static str, holds: &str, allowed: &str) -> Rule {
 }
 
 /// The schema's pattern has seen its form; ten years are the most.
-fn duration(at: &'static str) -> Rule {
-    let holds = "self.matches('^0*[1-9][0-9]{0,11}[a-z]') && int(self.find('[0-9]+')) <=
+const DURATION: &str = "self.matches('^0*[1-9][0-9]{0,11}[a-z]') && int(self.find('[0-9]+')) <=
 {'ms': 315360000000, 's': 315360000, 'm': 5256000, 'h': 87600, 'd': 3650}[self.find('[a-z]+')]";
+
+fn duration(at: &'static str) -> Rule {
     unless(
         at,
-        holds,
+        DURATION,
         "expected a duration such as 60s: a number and ms, s, m, h or d, at most 3650d",
     )
 }
