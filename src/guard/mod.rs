@@ -109,8 +109,8 @@ impl Guards {
     pub(crate) fn stop_by_hand(&self, host: &mut impl Host, names: &Names, name: &str) -> bool {
         let known = self.0.iter().find(|(guard, _)| names.of(guard.track) == name);
         known.is_some_and(|(guard, key)| {
-            let stopped_ms = host.now_ms().ok().map(|now| now.max(1));
-            let record = Record { stopped_ms, ..Record::new(guard.fingerprint) };
+            let mut record = Record::new(guard.fingerprint);
+            record.stopped_ms = host.now_ms().ok();
             host.set_shared_data(key, &record.to_bytes(), 0).is_ok()
         })
     }
