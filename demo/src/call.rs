@@ -27,6 +27,13 @@ pub enum Call {
     Failed { service: String, error: String },
 }
 
+impl Call {
+    /// The callee was reached, and something went wrong in it.
+    pub fn has_failed_inside(&self) -> bool {
+        matches!(self, Self::Failed { error, .. } if error.starts_with("500 "))
+    }
+}
+
 /// On one line, as in `frontend v2 @v2 (advertisement v1 @v2, forecast v2 @v2)`; without `@` it is
 /// baseline.
 impl fmt::Display for Served {

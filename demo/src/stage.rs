@@ -161,6 +161,13 @@ impl Stage {
         Ok(())
     }
 
+    /// The applications of these workloads (service and version) answer 500 from now on, and no
+    /// others.
+    pub async fn fail(&mut self, workloads: &[(&str, &str)]) -> Result<()> {
+        let words = workloads.iter().map(|(service, version)| format!(" {service} {version}"));
+        self.switch_applications(&format!("fail{}", words.collect::<String>())).await
+    }
+
     async fn switch_applications(&mut self, line: &str) -> Result<()> {
         let pods = self.mesh.pods().iter().filter(|pod| !pod.is_gateway());
         let mut waiting: HashSet<_> = pods.map(|pod| pod.name().to_owned()).collect();

@@ -5,7 +5,7 @@ use super::forecast::{self, Forecast};
 use super::forward::Forward;
 use super::page::{CONTENT_SECURITY_POLICY, Page};
 use super::service::Service;
-use crate::call::{Event, Served};
+use crate::call::{Call, Event, Served};
 use crate::release::{self, PREVIEW_KEY, PREVIEW_TRACK};
 use anyhow::{Context, Result};
 use axum::extract::{OriginalUri, Query, State};
@@ -40,7 +40,7 @@ pub struct Options {
     /// What is passed on from a request to the calls that are made for it.
     #[arg(long, value_enum, env = "FORWARD", default_value = "request-id")]
     pub forward: Forward,
-    /// Take lines `forward <what>` on standard input.
+    /// Take lines `forward <what>` and `fail [<service> <version>]...` on standard input.
     #[arg(long, env = "SWITCHABLE")]
     pub switchable: bool,
     /// Offer a preview link, signed with this key of 32 to 128 hex digits.
@@ -62,8 +62,10 @@ fn name(text: &str) -> Result<Name, &'static str> {
 /// Serves until the process is told to end.
 pub async fn serve(options: Options) -> Result<()> {
     let (forward, now) = watch::channel(options.forward);
+    let (fails, failing) = watch::channel(false);
     if options.switchable {
-        std::thread::spawn(move || take_switches(&forward));
+        let workload = [options.service.name().to_owned(), options.version.clone()];
+        std::thread::spawn(move || take_switches(&workload, &forward, &fails));
     }
     let listener = TcpListener::bind(options.listen)
         .await
@@ -72,6 +74,7 @@ pub async fn serve(options: Options) -> Result<()> {
         service: options.service,
         version: options.version,
         forward: now,
+        failing,
         caller: Caller::new(options.egress),
         preview: options.preview_key.zip(options.preview_track),
         said: Mutex::new(std::io::stdout()),
@@ -106,18 +109,29 @@ async fn told_to_end() -> Result<()> {
     Ok(())
 }
 
-/// Lines `forward <what>`; each is answered on standard output by the same line, once it is in
-/// force.
-fn take_switches(forward: &watch::Sender<Forward>) {
+/// Lines `forward <what>`, and `fail [<service> <version>]...`: these fail from now on, and no
+/// others. Each is answered on standard output by the same line, once it is in force.
+fn take_switches(
+    workload: &[String; 2],
+    forward: &watch::Sender<Forward>,
+    fails: &watch::Sender<bool>,
+) {
     for line in std::io::stdin().lines().map_while(Result::ok) {
-        let what = line.strip_prefix("forward ");
-        match what.map(|what| Forward::from_str(what, false)) {
-            Some(Ok(what)) => {
+        let mut words = line.split(' ');
+        match (words.next(), line.split_once(' ').map(|(_, what)| Forward::from_str(what, false))) {
+            (Some("forward"), Some(Ok(what))) => {
                 forward.send_replace(what);
-                println!("{line}");
             }
-            _ => eprintln!("not understood: {line}"),
+            (Some("fail"), _) => {
+                let failing: Vec<_> = words.collect();
+                fails.send_replace(failing.chunks(2).any(|failing| failing == workload));
+            }
+            _ => {
+                eprintln!("not understood: {line}");
+                continue;
+            }
         }
+        println!("{line}");
     }
 }
 
@@ -125,6 +139,8 @@ struct App {
     service: Service,
     version: String,
     forward: watch::Receiver<Forward>,
+    /// Every response is 500.
+    failing: watch::Receiver<bool>,
     caller: Caller,
     /// What signs preview links, and the track that they are for.
     preview: Option<(Key, Name)>,
@@ -170,6 +186,15 @@ impl App {
         response
     }
 
+    /// What a service cannot be reached for is left out; but where one fails that was called, its
+    /// caller fails, too.
+    fn status(&self, served: &Served) -> StatusCode {
+        match *self.failing.borrow() || served.calls.iter().any(Call::has_failed_inside) {
+            true => StatusCode::INTERNAL_SERVER_ERROR,
+            false => StatusCode::OK,
+        }
+    }
+
     fn content(&self, city: Option<&str>) -> Content {
         let mut content = Content::default();
         match self.service {
@@ -198,9 +223,10 @@ async fn behind(
     OriginalUri(uri): OriginalUri,
     Query(question): Query<Question>,
     headers: HeaderMap,
-) -> Json<ServiceResponse> {
+) -> Response {
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
-    Json(app.respond(path_and_query, question.city.as_deref(), &headers, None).await)
+    let response = app.respond(path_and_query, question.city.as_deref(), &headers, None).await;
+    (app.status(&response.served), Json(response)).into_response()
 }
 
 async fn front(
@@ -214,9 +240,10 @@ async fn front(
     let city = question.city.as_deref();
     let ServiceResponse { served, content } =
         app.respond(path_and_query, city, &headers, user.clone()).await;
+    let status = app.status(&served);
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("application/json")) {
-        return Json(served).into_response();
+        return (status, Json(served)).into_response();
     }
     let preview = app.preview.as_ref().map(|(key, track)| release::link(key, track));
     let page = Page {
@@ -233,7 +260,7 @@ async fn front(
         // Who asks decides what it shows.
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, Html(page.render())).into_response()
+    (status, headers, Html(page.render())).into_response()
 }
 
 async fn script() -> impl IntoResponse {
