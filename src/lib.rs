@@ -8,6 +8,7 @@
 //! config      pluginConfig -> types that cannot be wrong
 //! roles       gateway, inbound, outbound, waypoint: a view and facts in, a decision out
 //! decide      which track a request follows: preview, rules, share
+//! gauges      the shares in force, as metrics
 //! guard       stops shares whose responses fail
 //! plan        what a decision comes to, and the one place that writes it
 //! carrier     where a track is kept in a request: the propagator is the table of all carriers
@@ -28,6 +29,7 @@ pub mod carrier;
 pub mod config;
 pub mod decide;
 pub mod filter;
+mod gauges;
 pub mod guard;
 pub mod host;
 pub mod istio;

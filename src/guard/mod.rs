@@ -3,6 +3,7 @@
 //!
 //! What a guard has seen lies in the proxy's shared data, in one record for each track: all workers
 //! count in it and read it, a VM that starts anew loses nothing, and a proxy that does begins anew.
+//! - `limits`: what a track may do;
 //! - `record`: what is known, and its bytes;
 //! - `verdict`: whether that is enough to stop.
 //!
@@ -15,27 +16,15 @@
 //! assert!(guarded(r#"{"name": "v2", "guard": {"errors": 2}}"#).is_err());
 //! ```
 
+mod limits;
 mod record;
 mod verdict;
 
 use crate::host::explain::Step;
 use crate::host::{Facts, Host, Status};
 use crate::track::{Carried, Names, TrackId};
+pub use limits::Limits;
 use record::Record;
-
-/// What a guard allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How much more of the track's responses may fail than of baseline's, in 0.01 %.
-    pub errors: u32,
-    /// The window, in milliseconds, not zero.
-    pub over_ms: u64,
-    /// Responses of the track in the window before anything is decided.
-    pub minimum: u32,
-    /// How long the shares are stopped, in milliseconds; zero: until the track's configuration
-    /// changes.
-    pub retry_ms: u64,
-}
 
 /// The guard of one track.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Whether a track fails more than it may.
 
-use super::Limits;
+use super::limits::Limits;
 use super::record::{Record, Seen, Tally};
 use std::fmt;
 

@@ -10,7 +10,6 @@ mod arrivals;
 mod intent;
 mod metrics;
 mod response;
-mod shares;
 
 pub(crate) use answers::observe;
 pub(crate) use apply::{apply, respond};
@@ -18,4 +17,3 @@ pub(crate) use arrivals::Arrivals;
 pub(crate) use intent::{Effects, Mode, Plan, Source};
 pub(crate) use metrics::Metrics;
 pub use response::{Additions, Response};
-pub(crate) use shares::ShareGauges;
