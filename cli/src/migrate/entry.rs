@@ -264,10 +264,8 @@ impl Selector {
                     };
                     rule.insert(member.name.clone(), json!({"regex": format!("(?i){test}")}));
                 }
-                "uri" | "method" | "authority" => {
-                    if !is_everything(&member.name, node) {
-                        rule.insert(member.name.clone(), string_match(node));
-                    }
+                "uri" | "method" | "authority" if !is_everything(&member.name, node) => {
+                    rule.insert(member.name.clone(), string_match(node));
                 }
                 "scheme" | "port" => self.beyond.push((
                     member.key.clone(),

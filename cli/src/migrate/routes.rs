@@ -87,10 +87,10 @@ impl<'a> SetUp<'a> {
                     let service = set_up.virtual_service(file, document, is_root);
                     set_up.services.push(service);
                 }
-                Some("WasmPlugin") if is_group(document, "extensions.istio.io") => {
-                    if document.at(&["spec", "pluginConfig", "tracks"]).is_some() {
-                        set_up.plugins.push((file, document));
-                    }
+                Some("WasmPlugin")
+                    if document.at(&["spec", "pluginConfig", "tracks"]).is_some() =>
+                {
+                    set_up.plugins.push((file, document));
                 }
                 Some("HTTPRoute") => {
                     let rules = document.at(&["spec", "rules"]).into_iter().flat_map(Node::items);
@@ -235,7 +235,7 @@ impl<'a> SetUp<'a> {
                 let is_stem = |other: &&str| {
                     **other != *host && split(&service(other, namespace).name).0 == stem
                 };
-                if !hosts.iter().any(|other| is_stem(other)) {
+                if !hosts.iter().any(is_stem) {
                     (whole, None)
                 } else {
                     let selector = self.selectors.get(&whole);
