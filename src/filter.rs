@@ -184,8 +184,10 @@ impl Filter {
 
     /// Time has passed.
     pub fn on_tick(&self, host: &mut impl Host) {
-        if let Some(Decider { shares, guards, names, .. }) = &self.decider {
-            self.gauges.tell(host, shares, guards, names);
+        if let Some(Decider { shares, guards, names, dry_tracks, .. }) = &self.decider {
+            let is_dry =
+                |track: TrackId| self.mode.dry_run || dry_tracks.get(track.index()) == Some(&true);
+            self.gauges.tell(host, shares, guards, names, is_dry);
         }
     }
 

@@ -18,17 +18,19 @@ impl ShareGauges {
         Self(names.iter().filter_map(define).collect())
     }
 
-    /// Sets each to what is in force now, in 0.01 %.
+    /// Sets each to what is in force now, in 0.01 %: nothing, where a share is stopped or is only
+    /// counted.
     pub(crate) fn tell(
         &self,
         host: &mut impl Host,
         shares: &Shares,
         guards: &Guards,
         names: &Names,
+        is_dry: impl Fn(TrackId) -> bool,
     ) {
         let now = if shares.move_with_the_clock() { host.now_ms().unwrap_or_default() } else { 0 };
         for (track, gauge) in &self.0 {
-            let share = shares.of(*track, now);
+            let share = if is_dry(*track) { 0 } else { shares.of(*track, now) };
             let is_stopped = share > 0 && guards.stop(host, names, *track);
             let _ = host.record(*gauge, if is_stopped { 0 } else { share.into() });
         }

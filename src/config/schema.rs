@@ -40,6 +40,9 @@ fn plain(schema: &mut Schema) {
         *description = description.replace('\n', " ");
     }
     object.retain(|name, value| !(name == "default" && value.is_null()));
+    if let Some(Value::Array(values)) = object.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
     let is_null = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "null");
     match object.get_mut("type") {
         Some(Value::Array(types)) => {

@@ -239,6 +239,25 @@ fn what_others_write_in_its_place_stops_nothing() {
 }
 
 #[test]
+fn the_gauge_tells_what_is_in_force() {
+    let fixed = config("2.5", "{}");
+    assert_eq!(Gateway::new(&fixed).share(), 250);
+    let dry = |what: &str| fixed.replacen(what, &format!(r#""dryRun": true, {what}"#), 1);
+    assert_eq!(Gateway::new(&dry(r#""identity""#)).share(), 0);
+    assert_eq!(Gateway::new(&dry(r#""name""#)).share(), 0);
+    let ramp =
+        r#"{"ramp": {"from": 0, "to": 100, "start": "2027-01-15T08:00:00Z", "over": "100s"}}"#;
+    let mut moves = Gateway::new(&fixed.replacen(r#"{"percent": 2.5}"#, ramp, 1));
+    assert_eq!(moves.share(), 0);
+    moves.host.now_ms += 12_340;
+    moves.filter.on_tick(&mut moves.host);
+    assert_eq!(moves.share(), 1_234);
+    // Withdrawn: it is not what it was.
+    moves.configure(r#"{"tracks": [{"name": "v2"}]}"#);
+    assert_eq!(moves.share(), 0);
+}
+
+#[test]
 fn without_a_guard_a_response_costs_nothing() {
     let bare = r#"{"identity": {"header": "x-account"}, "tracks": [{"name": "v2", "share": {"percent": 100}}]}"#;
     let mut gateway = Gateway::new(bare);

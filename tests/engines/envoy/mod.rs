@@ -14,6 +14,7 @@ use cases::{Act, Bindings, Case, Engine, Node, Refused, Responder, Seen, Step};
 use mesh::envoy::Admin;
 use mesh::ports::Port;
 use mesh::process::Process;
+use release_track::istio::stats::Stat;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 use std::sync::Arc;
@@ -248,7 +249,9 @@ impl Proxy {
         let counter = |(name, value): (String, serde_json::Value)| {
             Some((name.strip_prefix(PREFIX)?.to_owned(), value.as_u64()?))
         };
-        Ok(stats.into_iter().filter_map(counter).collect())
+        // A gauge may fall.
+        let counted = |name: &str| Stat::parse(name).is_some();
+        Ok(stats.into_iter().filter(|(name, _)| counted(name)).filter_map(counter).collect())
     }
 }
 
