@@ -8,7 +8,7 @@ use crate::{module, say};
 use cases::{Act, Bindings, Case};
 use exchange::{case, exchange, lines, open, pairs, respond, send, vm};
 use proxy_wasm_test_host::{Call, HeaderMap, Outcome, Plugin, Status, Vm, VmConfig};
-use release_track::carrier::baggage;
+use release_track::carrier::{baggage, mint};
 use release_track::exchange::{Lines, Request};
 use release_track::host::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,6 +237,7 @@ impl<'a> Faults<'a> {
             }
             let sent = HeaderMap::of_request(pairs(&self.request.headers));
             wrong.extend(changed("request", &lines(&sent), &request, self.header()));
+            wrong.extend(self.traces_changed(&lines(&sent), &request));
             let sent = HeaderMap::of_response(pairs(&self.request.response));
             let response = lines(&stream.response());
             wrong.extend(changed("response", &lines(&sent), &response, self.header()));
@@ -253,6 +254,26 @@ impl<'a> Faults<'a> {
         }
         wrong.extend(vm.trap().map(|trap| trap.to_string()));
         wrong
+    }
+
+    /// A trace that a client sent may be spoilt, which leaves one line; one is added only where the
+    /// configuration mints that format and there was none.
+    fn traces_changed(&self, before: &Lines, now: &Lines) -> Option<String> {
+        let config: serde_json::Value = serde_json::from_str(&self.config).unwrap_or_default();
+        let mints = |name: &str| !config["propagation"]["mint"][name].is_null();
+        let is_wrong = |name: &&&str| {
+            let of = |headers: &Lines| -> Vec<_> {
+                let named = headers.iter().filter(|(other, _)| other == name.as_bytes());
+                named.map(|(_, value)| value.clone()).collect()
+            };
+            let (before, now) = (of(before), of(now));
+            let is_minted = before.is_empty() && mints(name);
+            // Of one that may hold our member too, nothing else may be left.
+            let is_removed = now.is_empty() && baggage::ALIASES.contains(name);
+            before != now && !is_removed && !(now.len() == 1 && (is_minted || !before.is_empty()))
+        };
+        let name = mint::HEADERS.iter().find(is_wrong)?;
+        Some(format!("{name}: {} became {}", shown(before), shown(now)))
     }
 
     fn enforces(&self) -> bool {
@@ -309,6 +330,7 @@ fn changed(what: &str, before: &Lines, now: &Lines, header: Option<String>) -> O
                 // dashes, and other carriers of baggage.
                 && name.iter().skip(1).all(|b| b.is_ascii_alphanumeric() || *b == b'-')
                 && !baggage::ALIASES.iter().any(|alias| known(alias))
+                && !mint::HEADERS.iter().any(|trace| known(trace))
         });
         others
     };
@@ -320,16 +342,21 @@ fn dashed(name: &[u8]) -> Vec<u8> {
     name.iter().map(|b| if b.is_ascii_alphanumeric() || *b == b':' { *b } else { b'-' }).collect()
 }
 
-/// Without new identities, which are random: 32 hex digits in a cookie.
+/// Without what is random: new identities, 32 hex digits in a cookie, and minted traces and their
+/// spans, 32 and 16 in a trace context.
 fn masked(headers: &Lines) -> Lines {
-    let mask = |value: &[u8]| -> Vec<u8> {
+    let mask = |value: &[u8], random: &[usize]| -> Vec<u8> {
         let words = value.split_inclusive(|b| !b.is_ascii_hexdigit());
-        let is_id = |word: &&[u8]| word.iter().take_while(|b| b.is_ascii_hexdigit()).count() == 32;
-        words.filter(|word| !is_id(word)).flatten().copied().collect()
+        let digits = |word: &[u8]| word.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        words.filter(|word| !random.contains(&digits(word))).flatten().copied().collect()
     };
-    let is_cookie = |name: &[u8]| matches!(name, b"cookie" | b"set-cookie");
     let masked = headers.iter().map(|(name, value)| {
-        (name.clone(), if is_cookie(name) { mask(value) } else { value.clone() })
+        let value = match &name[..] {
+            b"cookie" | b"set-cookie" => mask(value, &[32]),
+            b"traceparent" | b"b3" => mask(value, &[16, 32]),
+            _ => value.clone(),
+        };
+        (name.clone(), value)
     });
     masked.collect()
 }
