@@ -106,7 +106,11 @@ fn a_million_responses_with_the_same_noise_on_both_sides_stop_nothing() {
         let mut random = Random(7);
         let stops = (0..1_000_000).find(|number| {
             let is_tracks = random.next() % 100 < share;
-            record.count(number * SLICES as u64 / in_window, is_tracks, random.next() % 100 == 0);
+            record.count(
+                number * SLICES as u64 / in_window,
+                is_tracks,
+                random.next().is_multiple_of(100),
+            );
             is_tracks && verdict::failing(&record, limits).is_some()
         });
         assert_eq!(stops, None, "{share} {in_window} {limits:?}");
