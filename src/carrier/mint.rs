@@ -5,7 +5,7 @@
 //! whoever has the key reads the track from its id, with no memory at all.
 //!
 //! What a client sends could be such an id, too. At the edge it is spoilt, in whatever header an SDK
-//! may read it ([`guard`]); inside the mesh it is read in its plain forms alone ([`extract`]).
+//! may read it (`guard`); inside the mesh it is read in its plain forms alone (`extract`).
 
 use super::request_id::Tagger;
 use super::trace_id::TraceId;
@@ -24,7 +24,7 @@ const DATADOG: &str = "x-datadog-trace-id";
 /// The headers whose ids are read, best first.
 const READABLE: [&str; 4] = [TRACEPARENT, B3, B3_TRACE_ID, UBER];
 
-/// Headers whose trace ids SDKs take over into those that [`extract`] reads.
+/// Headers whose trace ids SDKs take over into those that `extract` reads.
 pub const HEADERS: [&str; 10] = [
     TRACEPARENT,
     B3,
@@ -162,7 +162,7 @@ fn number(digits: &[u8]) -> Option<u128> {
     Some(u128::from(hex::parse(high)?) << 64 | u128::from(hex::parse(low)?))
 }
 
-/// The lines of the headers that [`extract`] reads.
+/// The lines of the headers that `extract` reads.
 pub(super) fn lines(headers: &HeaderMap) -> Vec<&[u8]> {
     let readable = READABLE.into_iter();
     readable.flat_map(|name| headers.lines(name.as_bytes())).collect()
