@@ -142,7 +142,7 @@ push: named-image build ## Push the image to IMAGE=registry/name:tag; dist/wasmp
 	@IMAGE=$(IMAGE) wasmplugin/image.sh push
 
 named-image:
-	@if [[ $(origin IMAGE) == file ]]; then \
+	@if [[ '$(origin IMAGE)' == file ]]; then \
 	  echo 'Where to? make push IMAGE=registry.example.com/release-track:0.1.0'; exit 1; \
 	fi
 
