@@ -23,7 +23,7 @@ use crate::config::{Config, Isolation};
 use crate::decide::Decider;
 use crate::decide::identity::Identity;
 use crate::decide::rules::Subject;
-use crate::gauges::ShareGauges;
+use crate::gauges::{self, ShareGauges};
 use crate::guard::Guards;
 use crate::host::explain::Step;
 use crate::host::{Facts, Host, Verdict};
@@ -144,6 +144,7 @@ impl Filter {
             sets_cookies,
             trusts: config.trust_incoming,
         });
+        gauges::tell_configuration(host, config.fingerprint);
         let gauges = match &decider {
             Some(decider) => ShareGauges::define(host, &decider.names),
             None => ShareGauges::default(),

@@ -8,7 +8,7 @@
 //! config      pluginConfig -> types that cannot be wrong
 //! roles       gateway, inbound, outbound, waypoint: a view and facts in, a decision out
 //! decide      which track a request follows: preview, rules, share
-//! gauges      the shares in force, as metrics
+//! gauges      the configuration and the shares in force, as metrics
 //! guard       stops shares whose responses fail
 //! plan        what a decision comes to, and the one place that writes it
 //! carrier     where a track is kept in a request: the propagator is the table of all carriers

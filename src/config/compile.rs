@@ -4,7 +4,7 @@
 use super::error::{Error, Step, json_path};
 use super::fields::{self, PluginConfig};
 use super::json::{Node, repeated};
-use super::valid::{Config, Edge, Egress, Isolation};
+use super::valid::{Config, Edge, Egress, Fingerprint, Isolation};
 use super::values::{
     AppName, CookieName, Correlated, Domain, LabelName, ParameterName, PreviewKey, TagKey, Text,
     TrackName,
@@ -64,7 +64,8 @@ impl Config {
     #[cold]
     pub(crate) fn neutral() -> Option<Self> {
         let document = Node::parse(br#"{"tracks":[]}"#).ok()?;
-        compile(&document, document.read().ok()?).ok()
+        let compiled = compile(&document, document.read().ok()?).ok()?;
+        Some(Self { fingerprint: None, ..compiled })
     }
 }
 
@@ -94,6 +95,7 @@ fn compile(document: &Node, written: PluginConfig) -> Result<Config, Error> {
         ));
     }
     Ok(Config {
+        fingerprint: Some(Fingerprint::of(document.fingerprint(&[]))),
         propagation: compile_propagation(document, propagation, &tracks.names)?,
         names: tracks.names,
         workloads: tracks.workloads,

@@ -63,13 +63,40 @@ impl Node {
         }
     }
 
-    /// What tells the value that stands at `path` from others.
+    /// What tells the value that stands at `path` from others: the same however it is written,
+    /// and in whatever order the fields of an object stand.
     #[cold]
     pub(super) fn fingerprint(&self, path: &[Step<'_>]) -> u64 {
-        let mut hash = Hashed(SipHasher24::new());
-        // A hash takes everything.
-        let _ = self.at(path).map(|node| write!(hash, "{node}"));
-        hash.0.finish()
+        let mut hash = SipHasher24::new();
+        if let Some(node) = self.at(path) {
+            node.hash(&mut hash);
+        }
+        hash.finish()
+    }
+
+    fn hash(&self, hash: &mut SipHasher24) {
+        match self {
+            Self::Null => add(hash, b'0', b""),
+            Self::Bool(value) => add(hash, b'b', &[u8::from(*value)]),
+            // What istiod hands on has gone through a double, which may have been an integer.
+            Self::Number(number) => {
+                add(hash, b'n', &number.as_f64().unwrap_or_default().to_le_bytes());
+            }
+            Self::String(text) => add(hash, b's', text.as_bytes()),
+            Self::List(items) => {
+                items.iter().for_each(|item| item.hash(hash));
+                add(hash, b'l', &(items.len() as u64).to_le_bytes());
+            }
+            Self::Object(fields) => {
+                let mut sorted: Vec<_> = fields.iter().collect();
+                sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+                for (name, value) in sorted {
+                    add(hash, b'f', name.as_bytes());
+                    value.hash(hash);
+                }
+                add(hash, b'o', &(fields.len() as u64).to_le_bytes());
+            }
+        }
     }
 
     /// What it is, at most 64 bytes of it.
@@ -122,14 +149,11 @@ impl fmt::Display for Node {
     }
 }
 
-/// The hash of a text.
-struct Hashed(SipHasher24);
-
-impl Write for Hashed {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write(text.as_bytes());
-        Ok(())
-    }
+/// A value's kind, its length, and itself.
+fn add(hash: &mut SipHasher24, kind: u8, value: &[u8]) {
+    hash.write(&[kind]);
+    hash.write(&(value.len() as u64).to_le_bytes());
+    hash.write(value);
 }
 
 /// The start of a long text.

@@ -30,4 +30,4 @@ mod valid;
 mod values;
 
 pub use error::{Error, field_path, item_path};
-pub use valid::{Config, Edge, Egress, Isolation};
+pub use valid::{Config, Edge, Egress, Fingerprint, Isolation};

@@ -2,6 +2,7 @@
 
 use super::record::{Record, SLICES};
 use super::{Limits, verdict};
+use crate::config::Config;
 use crate::filter::Filter;
 use crate::host::fake::{self, FakeHost};
 use crate::plan::Response;
@@ -65,8 +66,12 @@ impl Gateway {
     }
 
     fn share(&self) -> u64 {
-        let gauge = self.host.gauges.iter().find(|(name, _)| name.ends_with("=.=v2;.;share"));
-        gauge.unwrap().1
+        self.gauge("track=.=v2;.;share")
+    }
+
+    fn gauge(&self, name: &str) -> u64 {
+        let name = format!("release_track.{name}");
+        self.host.gauges.iter().find(|(known, _)| *known == name).unwrap().1
     }
 }
 
@@ -78,10 +83,12 @@ fn failing(follows: bool) -> &'static str {
 
 #[test]
 fn a_share_that_fails_is_stopped_and_rules_are_not() {
+    const STOPPED: &str = "track=.=v2;.;guard_stopped";
     let mut gateway = Gateway::new(&config(EVERYBODY, r#"{"minimum": 10}"#));
-    assert_eq!(gateway.share(), 10_000);
+    assert_eq!((gateway.share(), gateway.gauge(STOPPED)), (10_000, 0));
     let followed = (0..100).filter(|n| gateway.account(&n.to_string(), failing)).count();
     assert_eq!((followed, gateway.events(), gateway.share()), (10, [1, 0], 0));
+    assert_eq!(gateway.gauge(STOPPED), 1);
     let (follows, _) = gateway.decide(&[("cookie", "user=tester"), ("x-account", "1")]);
     assert!(follows);
     let stops = fake::warnings();
@@ -259,6 +266,23 @@ fn the_gauge_tells_what_is_in_force() {
     // Withdrawn: it is not what it was.
     moves.configure(r#"{"tracks": [{"name": "v2"}]}"#);
     assert_eq!(moves.share(), 0);
+}
+
+#[test]
+fn a_gauge_tells_which_configuration_is_in_force() {
+    const CONFIGURATION: &str = "configuration";
+    let one = config("5", "{}");
+    let mut gateway = Gateway::new(&one);
+    let told = gateway.gauge(CONFIGURATION);
+    assert_eq!(Config::parse(one.as_bytes()).unwrap().fingerprint.unwrap().number(), told);
+    gateway.configure(&config("6", "{}"));
+    assert_ne!(gateway.gauge(CONFIGURATION), told);
+    // An update that is refused.
+    let before = gateway.gauge(CONFIGURATION);
+    assert!(Filter::configure(&mut gateway.host, b"{}").is_none());
+    assert_eq!(gateway.gauge(CONFIGURATION), before);
+    // A first one that is not good.
+    assert_eq!(Gateway::new("{}").gauge(CONFIGURATION), 0);
 }
 
 #[test]

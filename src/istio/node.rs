@@ -12,6 +12,17 @@ pub enum Kind {
     Unknown,
 }
 
+impl Kind {
+    pub fn parse(node_type: &str) -> Self {
+        match node_type {
+            "router" => Self::Gateway,
+            "sidecar" => Self::Sidecar,
+            "waypoint" => Self::Waypoint,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// The side of a sidecar that a request passes (Envoy: `xds.listener_direction`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -71,12 +82,7 @@ impl Node {
     pub fn read(facts: &mut impl Facts, labels: &Labels) -> Self {
         let id = text(facts, b"xds\0node\0id");
         let mut fields = id.split('~');
-        let kind = match fields.next() {
-            Some("router") => Kind::Gateway,
-            Some("sidecar") => Kind::Sidecar,
-            Some("waypoint") => Kind::Waypoint,
-            _ => Kind::Unknown,
-        };
+        let kind = Kind::parse(fields.next().unwrap_or_default());
         let namespace =
             fields.nth(1).and_then(|name| name.rsplit_once('.')).map_or("", |(_, ns)| ns);
         let pod = Pod {

@@ -1,4 +1,4 @@
-//! The names of our counters, in Istio's convention for labels in a stat's name:
+//! The names of our counters and gauges, in Istio's convention for labels in a stat's name:
 //! `release_track.LABEL=.=VALUE;.;LABEL=.=VALUE;.;NAME` (Istio: `envoy_bootstrap.json`, stats_tags).
 //!
 //! They are written and read here, and nowhere else.
@@ -27,11 +27,25 @@ pub fn name(family: Family, track: Option<&str>, value: &str) -> String {
 
 /// The name of the gauge of a track's share.
 pub fn share(track: &str) -> String {
-    format!("{NAMESPACE}track{EQUALS}{track}{END}share")
+    format!("{NAMESPACE}track{EQUALS}{track}{END}{SHARE}")
 }
 
+/// The name of the gauge that tells whether the guard of a track has stopped its shares.
+pub fn guard_stopped(track: &str) -> String {
+    format!("{NAMESPACE}track{EQUALS}{track}{END}{GUARD_STOPPED}")
+}
+
+/// The name of the gauge of the configuration that is in force.
+pub fn configuration() -> String {
+    format!("{NAMESPACE}{CONFIGURATION}")
+}
+
+const SHARE: &str = "share";
+const GUARD_STOPPED: &str = "guard_stopped";
+const CONFIGURATION: &str = "configuration";
+
 /// A counter, as its name tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stat {
     pub family: Family,
     /// A track's name, `baseline` or `other`; an event has none.
@@ -40,18 +54,26 @@ pub struct Stat {
     pub value: String,
 }
 
+/// One of our stats, as its name tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Metric {
+    Counter(Stat),
+    /// The share of a track, in 0.01 %.
+    Share(String),
+    /// 1 where the guard of a track has stopped its shares.
+    GuardStopped(String),
+    /// Which configuration is in force ([`crate::config::Fingerprint`]), or 0.
+    Configuration,
+}
+
 impl Stat {
-    /// Reads a stat's name, with whatever prefix Envoy gave it (`wasmcustom.`). `None` for a stat
-    /// that is not ours.
+    /// Reads a stat's name, with whatever prefix Envoy gave it (`wasmcustom.`). `None` for what is
+    /// no counter of ours.
     pub fn parse(stat: &str) -> Option<Self> {
-        let (_, rest) = stat.split_once(NAMESPACE)?;
-        let (labels, family) = rest.rsplit_once(END)?;
-        let family = Family::of_label(family)?;
-        let of = |label: &str| {
-            let mut pairs = labels.split(END).filter_map(|pair| pair.split_once(EQUALS));
-            pairs.find(|(name, _)| *name == label).map(|(_, value)| value.to_owned())
-        };
-        Some(Self { family, track: of("track"), value: of(family.column())? })
+        match Metric::parse(stat)? {
+            Metric::Counter(stat) => Some(stat),
+            Metric::Share(_) | Metric::GuardStopped(_) | Metric::Configuration => None,
+        }
     }
 
     /// For people: `arrivals v2 match`, `events stripped`.
@@ -63,6 +85,60 @@ impl Stat {
             .flatten()
             .collect::<Vec<_>>()
             .join(" ")
+    }
+}
+
+impl Metric {
+    /// Reads a stat's name, with whatever prefix Envoy gave it (`wasmcustom.`). `None` for a stat
+    /// that is not ours.
+    pub fn parse(stat: &str) -> Option<Self> {
+        let (_, rest) = stat.split_once(NAMESPACE)?;
+        let (labels, name) = rest.rsplit_once(END).unwrap_or(("", rest));
+        let of = |label: &str| {
+            let mut pairs = labels.split(END).filter_map(|pair| pair.split_once(EQUALS));
+            pairs.find(|(name, _)| *name == label).map(|(_, value)| value.to_owned())
+        };
+        Self::named(name, of)
+    }
+
+    /// Reads a metric as Prometheus has it, with its labels. Those that no `extraStatTags` name are
+    /// part of the metric's name, in which Envoy writes `_` for whatever Prometheus does not take
+    /// (`PrometheusStats::sanitizeName`): a track's name is then told as far as it is known.
+    ///
+    /// ```
+    /// use release_track::istio::stats::Metric;
+    ///
+    /// let Some(Metric::Counter(stat)) = Metric::of_prometheus(
+    ///     "release_track_track___v2___outcome___match___arrivals_total",
+    ///     |_| None,
+    /// ) else { panic!("it is one of ours") };
+    /// assert_eq!(stat.short(), "arrivals v2 match");
+    /// ```
+    pub fn of_prometheus<'a>(
+        metric: &str,
+        label: impl Fn(&str) -> Option<&'a str>,
+    ) -> Option<Self> {
+        const SEPARATOR: &str = "___";
+        let rest = metric.strip_prefix("release_track_")?;
+        let (labels, name) = rest.rsplit_once(SEPARATOR).unwrap_or(("", rest));
+        let in_name = |wanted: &str| {
+            let mut parts = labels.split(SEPARATOR);
+            parts.find(|part| *part == wanted).and_then(|_| parts.next())
+        };
+        Self::named(name, |wanted| label(wanted).or_else(|| in_name(wanted)).map(str::to_owned))
+    }
+
+    fn named(name: &str, label: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        match name {
+            SHARE => label("track").map(Self::Share),
+            GUARD_STOPPED => label("track").map(Self::GuardStopped),
+            CONFIGURATION => Some(Self::Configuration),
+            _ => {
+                let family = Family::of_label(name)?;
+                let value = label(family.column())?;
+                Some(Self::Counter(Stat { family, track: label("track"), value }))
+            }
+        }
     }
 }
 
@@ -95,10 +171,61 @@ mod tests {
     }
 
     #[test]
+    fn gauges_are_read_back() {
+        assert_eq!(Metric::parse(&share("v2.x-1")), Some(Metric::Share("v2.x-1".to_owned())));
+        let stopped = Metric::parse(&guard_stopped("v2"));
+        assert_eq!(stopped, Some(Metric::GuardStopped("v2".to_owned())));
+        assert_eq!(configuration(), "release_track.configuration");
+        let configuration = Metric::parse(&format!("wasmcustom.{}", configuration()));
+        assert_eq!(configuration, Some(Metric::Configuration));
+    }
+
+    /// With any of the labels as labels, and the others in the name.
+    #[test]
+    fn what_prometheus_has_is_read_back() {
+        let sanitized = |name: &str| {
+            name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "_")
+        };
+        for family in Family::ALL {
+            for value in family.values() {
+                let track = (family != Family::Events).then_some("v2");
+                let stat = Stat { family, track: track.map(str::to_owned), value: value.to_owned() };
+                let pairs = [("track", track), (family.column(), Some(value))];
+                for tagged in 0..4 {
+                    let is_tag = |at: usize| tagged & (1 << at) != 0;
+                    let mut name = name(family, track, value);
+                    for (at, (label, value)) in pairs.into_iter().enumerate() {
+                        let value = value.unwrap_or_default();
+                        if is_tag(at) {
+                            name = name.replace(&format!("{label}=.={value};.;"), "");
+                        }
+                    }
+                    let label = |wanted: &str| {
+                        let mut tags = (0..2).filter(|at| is_tag(*at)).map(|at| pairs[at]);
+                        tags.find(|(label, _)| *label == wanted).and_then(|(_, value)| value)
+                    };
+                    let read = Metric::of_prometheus(&sanitized(&name), label);
+                    assert_eq!(read, Some(Metric::Counter(stat.clone())), "{name} {tagged}");
+                }
+            }
+        }
+        let share = sanitized(&share("v2"));
+        assert_eq!(Metric::of_prometheus(&share, |_| None), Some(Metric::Share("v2".to_owned())));
+        let bare = |name: &str| Metric::of_prometheus(name, |_| None);
+        assert_eq!(bare("release_track_configuration"), Some(Metric::Configuration));
+        for other in ["release_track_share", "envoy_server_live", "release_track_x___y___z_total"] {
+            assert_eq!(bare(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn others_stats_are_not_ours() {
         let share = share("v2");
-        for other in ["", "cluster.x.upstream_rq_total", "release_track.x=.=y;.;z_total", &share] {
-            assert_eq!(Stat::parse(other), None, "{other}");
+        for other in ["", "cluster.x.upstream_rq_total", "release_track.x=.=y;.;z_total"] {
+            assert_eq!(Metric::parse(other), None, "{other}");
+        }
+        for gauge in [share, guard_stopped("v2"), configuration()] {
+            assert_eq!(Stat::parse(&gauge), None, "{gauge}");
         }
     }
 }
