@@ -6,6 +6,7 @@ mod decode;
 mod explain;
 mod failure;
 mod given;
+mod http;
 mod input;
 mod migrate;
 mod output;
@@ -14,11 +15,13 @@ mod registry;
 mod report;
 mod routing;
 mod schema;
+mod status;
 mod token;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use output::say;
+use std::path::Path;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -29,6 +32,8 @@ Examples:
     release-track migrate virtualservices.yaml destinationrules.yaml
   Which track does this request follow, and why?
     release-track explain --config wasmplugin.yaml -H 'cookie: user=tester'
+  What does the mesh do now, and is something wrong?
+    release-track status
   Which track did the request of this log line follow?
     release-track decode --config wasmplugin.yaml \\
       73cf9109-747e-4c23-92e0-4494afc95180
@@ -43,8 +48,8 @@ Exit codes: 0 valid or answered, 1 refused or not found, 2 wrong usage.";
 ///
 /// release-track is a filter for Istio's Envoys: the edge decides which track (a named release) a
 /// request follows, and every downstream call of that request follows it too. These commands run
-/// the filter's own code on your files; they need no cluster and change nothing. Only check --image
-/// asks somebody else: the image's registry.
+/// the filter's own code on your files, and change nothing. Only two ask somebody else: check
+/// --image the image's registry, and status the proxies.
 #[derive(Parser)]
 #[command(name = "release-track", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
@@ -57,6 +62,7 @@ enum Command {
     Check(check::Check),
     Migrate(migrate::Migrate),
     Explain(Box<explain::Explain>),
+    Status(Box<status::Status>),
     Decode(decode::Decode),
     Token(token::Token),
     Verify(token::Verify),
@@ -70,10 +76,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let mut command = Cli::command();
+    // kubectl runs what it finds by this name as `kubectl release-track`.
+    let program = std::env::args_os().next().unwrap_or_default();
+    if Path::new(&program).file_stem().is_some_and(|name| name == "kubectl-release_track") {
+        command = command.bin_name("kubectl release-track");
+    }
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let result = match cli.command {
         Command::Check(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Decode(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Verify(command) => command.run(),

@@ -3,15 +3,14 @@
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pull>
 
 use super::reference::Reference;
+use crate::http::{self, How};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use serde::Deserialize;
-use std::sync::Arc;
 use std::time::Duration;
 use ureq::http::Response;
 use ureq::http::header::WWW_AUTHENTICATE;
-use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 use url::Url;
 
@@ -50,21 +49,9 @@ pub(super) struct Client<'a> {
 
 impl<'a> Client<'a> {
     pub(super) fn new(reference: &'a Reference, insecure: bool) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .disable_verification(insecure)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        let mut config = Agent::config_builder()
-            .tls_config(tls.build())
-            .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE))
-            .user_agent(concat!("release-track/", env!("CARGO_PKG_VERSION")));
         let is_local = reference.is_local();
-        if is_local {
-            config = config.proxy(None);
-        }
         Self {
-            agent: config.build().into(),
+            agent: http::agent(&How { patience: PATIENCE, insecure, directly: is_local }),
             reference,
             schemes: if is_local || insecure { &["https", "http"] } else { &["https"] },
             authorization: None,
@@ -215,9 +202,8 @@ impl<'a> Client<'a> {
 
 const MAX_TOKEN: u64 = 1 << 20;
 
-fn read(mut response: Response<Body>, limit: u64) -> Result<Vec<u8>, Error> {
-    let body = response.body_mut().with_config().limit(limit).read_to_vec();
-    body.map_err(|error| Error::Unreachable(error.to_string()))
+fn read(response: Response<Body>, limit: u64) -> Result<Vec<u8>, Error> {
+    http::read(response, limit).map_err(|error| Error::Unreachable(error.to_string()))
 }
 
 /// RFC 7617.

@@ -1,0 +1,375 @@
+//! What is wrong, or may be.
+
+use super::alerts::{ALERTS, Alert};
+use super::proxy::{Proxy, State};
+use release_track::config::{Config, Fingerprint};
+use release_track::istio::node::Kind;
+use release_track::track::{BASELINE, OTHER};
+use release_track::vocabulary::{Event, Family, Outcome};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Severity {
+    Critical,
+    Warning,
+    Info,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Finding {
+    pub(super) severity: Severity,
+    /// A name to look for in the documentation.
+    pub(super) code: String,
+    /// The workload that it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) workload: Option<String>,
+    /// Its proxies that are concerned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) proxies: Vec<String>,
+    pub(super) message: String,
+    /// What to do.
+    pub(super) action: String,
+}
+
+/// What is known beside the proxies themselves.
+pub(super) struct Known<'a> {
+    /// What should be in force.
+    pub(super) expected: Option<&'a Config>,
+    /// These are all proxies of the mesh.
+    pub(super) is_whole_mesh: bool,
+    /// What was counted was counted by all in the same time.
+    pub(super) is_of_one_time: bool,
+}
+
+/// The worst first.
+pub(super) fn judge(proxies: &[Proxy], known: &Known<'_>) -> Vec<Finding> {
+    let mut findings = states(proxies);
+    findings.extend(configurations(proxies, known.expected));
+    findings.extend(counted(proxies));
+    findings.extend(stopped(proxies));
+    if known.is_of_one_time {
+        findings.extend(on_the_way(proxies));
+    }
+    if let Some(config) = known.expected {
+        findings.extend(members(proxies, config, known));
+    }
+    findings.sort();
+    findings
+}
+
+/// The proxies of which something holds, by their workload.
+fn by_workload<'a>(
+    proxies: &'a [Proxy],
+    holds: impl Fn(&Proxy) -> bool,
+) -> BTreeMap<String, Vec<&'a Proxy>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for proxy in proxies.iter().filter(|proxy| holds(proxy)) {
+        found.entry(proxy.workload()).or_default().push(proxy);
+    }
+    found
+}
+
+fn names(proxies: &[&Proxy]) -> Vec<String> {
+    proxies.iter().map(|proxy| proxy.name.clone()).collect()
+}
+
+// === The filter itself ===
+
+fn states(proxies: &[Proxy]) -> Vec<Finding> {
+    let states: BTreeSet<_> = proxies.iter().map(|proxy| &proxy.state).collect();
+    let mut findings = Vec::new();
+    if proxies.is_empty() || states.iter().all(|state| **state == State::Absent) {
+        findings.push(Finding {
+            severity: Severity::Critical,
+            code: "no-filter".to_owned(),
+            workload: None,
+            proxies: Vec::new(),
+            message: match proxies.len() {
+                0 => "no proxy was found that counts anything".to_owned(),
+                count => format!("none of {count} proxies has the filter"),
+            },
+            action: "apply the WasmPlugin; istioctl proxy-status tells who has it".to_owned(),
+        });
+        return findings;
+    }
+    for state in states {
+        for (workload, of) in by_workload(proxies, |proxy| proxy.state == *state) {
+            let is_gateway = of.iter().any(|proxy| proxy.kind() == Kind::Gateway);
+            if let Some((severity, code, message, action)) = about_state(state, is_gateway) {
+                findings.push(Finding {
+                    severity,
+                    code: code.to_owned(),
+                    workload: Some(workload),
+                    proxies: names(&of),
+                    message,
+                    action,
+                });
+            }
+        }
+    }
+    findings
+}
+
+fn about_state(
+    state: &State,
+    is_gateway: bool,
+) -> Option<(Severity, &'static str, String, String)> {
+    let (severity, code, message, action) = match state {
+        State::InForce(_) | State::Untold => return None,
+        State::Silent(why) => (
+            Severity::Warning,
+            "no-response",
+            format!("the proxy does not respond: {why}"),
+            "look whether it runs, and whether you may ask it",
+        ),
+        State::Neutral => {
+            let alert = Alert::about(Family::Events, Event::Neutral.label())?;
+            (alert.severity, "neutral", alert.summary.clone(), &*alert.action)
+        }
+        State::Absent => (
+            if is_gateway { Severity::Critical } else { Severity::Warning },
+            "no-filter",
+            match is_gateway {
+                true => "there is no filter: nothing is decided, and what clients send is believed",
+                false => "there is no filter: a track ends where it calls others",
+            }
+            .to_owned(),
+            "the WasmPlugin has to be in the root namespace, without a selector",
+        ),
+        State::NotFetched { refuses } => (
+            Severity::Critical,
+            "not-fetched",
+            format!(
+                "the filter's image could not be fetched: {}",
+                match refuses {
+                    Some(true) => "every request is answered 403",
+                    Some(false) => "requests pass without it (FAIL_OPEN)",
+                    None => "every request is answered 403, or passes without it (FAIL_OPEN)",
+                }
+            ),
+            "release-track check --image tells why; push it, then touch the WasmPlugin: agents do \
+             not try again by themselves",
+        ),
+    };
+    Some((severity, code, message, action.to_owned()))
+}
+
+fn configurations(proxies: &[Proxy], expected: Option<&Config>) -> Vec<Finding> {
+    let mut found: BTreeMap<Fingerprint, BTreeSet<String>> = BTreeMap::new();
+    for proxy in proxies {
+        if let State::InForce(fingerprint) = proxy.state {
+            found.entry(fingerprint).or_default().insert(proxy.workload());
+        }
+    }
+    let of_file = expected.and_then(|config| config.fingerprint);
+    found.retain(|fingerprint, _| Some(*fingerprint) != of_file);
+    let message = match (of_file, found.len()) {
+        (_, 0) | (None, 1) => return Vec::new(),
+        (Some(expected), _) => format!("another configuration than {expected} is in force"),
+        (None, _) => "proxies have different configurations".to_owned(),
+    };
+    let words = |(fingerprint, workloads): (_, BTreeSet<String>)| {
+        format!("{fingerprint} at {}", workloads.into_iter().collect::<Vec<_>>().join(", "))
+    };
+    let words: Vec<_> = found.into_iter().map(words).collect();
+    vec![Finding {
+        severity: Severity::Warning,
+        code: "configurations".to_owned(),
+        workload: None,
+        proxies: Vec::new(),
+        message: format!("{message}: {}", words.join("; ")),
+        action: "wait, if it was changed a moment ago; else they have refused it: their logs say \
+                 `configuration refused`, and where"
+            .to_owned(),
+    }]
+}
+
+// === What was counted ===
+
+/// By the alert rules, but for what the gauges tell of now.
+fn counted(proxies: &[Proxy]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for alert in ALERTS.iter() {
+        let is_told_by_gauges = alert.family == Family::Events
+            && [Event::Neutral, Event::GuardStopped].iter().any(|now| now.label() == alert.value);
+        let is_it = |proxy: &Proxy| {
+            let told = is_told_by_gauges && proxy.state != State::Untold;
+            !told && proxy.of(alert.family).any(|(stat, _)| stat.value == alert.value)
+        };
+        for (workload, of) in by_workload(proxies, is_it) {
+            let mut tracks: BTreeMap<Option<&str>, u64> = BTreeMap::new();
+            for (stat, count) in of.iter().flat_map(|proxy| proxy.of(alert.family)) {
+                if stat.value == alert.value {
+                    *tracks.entry(stat.track.as_deref()).or_default() += count;
+                }
+            }
+            if tracks.values().sum::<u64>() <= alert.more_than {
+                continue;
+            }
+            let counts = tracks.iter().map(|(track, count)| match track {
+                Some(track) => format!("{count} of {track}"),
+                None => count.to_string(),
+            });
+            findings.push(Finding {
+                severity: alert.severity,
+                code: alert.value.clone(),
+                workload: Some(workload),
+                proxies: names(&of),
+                message: format!("{}: {}", counts.collect::<Vec<_>>().join(", "), alert.summary),
+                action: alert.action.clone(),
+            });
+        }
+    }
+    findings
+}
+
+fn stopped(proxies: &[Proxy]) -> Vec<Finding> {
+    let Some(alert) = Alert::about(Family::Events, Event::GuardStopped.label()) else {
+        return Vec::new();
+    };
+    let tracks: BTreeSet<_> = proxies.iter().flat_map(|proxy| &proxy.stats.stopped).collect();
+    let mut findings = Vec::new();
+    for track in tracks {
+        for (workload, of) in by_workload(proxies, |proxy| proxy.stats.stopped.contains(track)) {
+            findings.push(Finding {
+                severity: alert.severity,
+                code: alert.value.clone(),
+                workload: Some(workload),
+                proxies: names(&of),
+                message: format!("the guard of {track} has stopped its shares: {}", alert.summary),
+                action: alert.action.clone(),
+            });
+        }
+    }
+    findings
+}
+
+// === On the way ===
+
+/// Of a track: a name, and neither `baseline` nor `other`.
+fn is_track(track: Option<&str>) -> bool {
+    track.is_some_and(|track| track != BASELINE && track != OTHER)
+}
+
+/// How often a family counted something of a track, at proxies of a kind.
+fn count(proxies: &[Proxy], kind: Kind, family: Family, track: &str) -> u64 {
+    let proxies = proxies.iter().filter(|proxy| proxy.kind() == kind);
+    let counts = proxies.flat_map(|proxy| proxy.of(family));
+    counts.filter(|(stat, _)| stat.track.as_deref() == Some(track)).map(|(_, count)| count).sum()
+}
+
+/// Fewer are requests that are under way between two readings.
+const FEWEST: u64 = 5;
+/// One in so many.
+const NOISE: u64 = 20;
+
+/// Requests of a track that left a proxy, and arrived at no other.
+fn on_the_way(proxies: &[Proxy]) -> Vec<Finding> {
+    let families = [Family::Decisions, Family::Propagation];
+    let stats = proxies.iter().flat_map(|proxy| families.map(|family| proxy.of(family)));
+    let tracks = stats.flatten().filter_map(|(stat, _)| stat.track.as_deref());
+    let tracks: BTreeSet<_> = tracks.filter(|track| is_track(Some(track))).collect();
+    let mut findings = Vec::new();
+    for track in tracks {
+        let decided = count(proxies, Kind::Gateway, Family::Decisions, track);
+        let called = count(proxies, Kind::Sidecar, Family::Propagation, track);
+        let arrived = count(proxies, Kind::Sidecar, Family::Arrivals, track);
+        let lacking = (decided + called).saturating_sub(arrived);
+        if lacking < FEWEST || lacking * NOISE < decided + called {
+            continue;
+        }
+        findings.push(Finding {
+            severity: Severity::Warning,
+            code: "not-arrived".to_owned(),
+            workload: None,
+            proxies: Vec::new(),
+            message: format!(
+                "of {} requests of {track} about {lacking} arrived at no sidecar: {decided} left \
+                 gateways and {called} other pods, and {arrived} arrived",
+                decided + called
+            ),
+            action: "a subset that is not there or has no pods answers 503: look at the routes of \
+                     the track (release-track check), and at its pods; pods without a sidecar, and \
+                     hosts outside, count as well"
+                .to_owned(),
+        });
+    }
+    findings
+}
+
+/// The pods that tracks list: whether there are any, and whether the track reaches them.
+fn members(proxies: &[Proxy], config: &Config, known: &Known<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for ((_, track), workloads) in config.names.iter().zip(&config.workloads) {
+        let track = track.as_str();
+        let decided = count(proxies, Kind::Gateway, Family::Decisions, track);
+        for workload in workloads {
+            let version = &*workload.version;
+            let pods = by_workload(proxies, |proxy| {
+                proxy.pod.is_of(&workload.app) && proxy.pod.version == version
+            });
+            let name = format!("{} {version}", workload.app.app);
+            if pods.is_empty() && known.is_whole_mesh {
+                findings.push(Finding {
+                    severity: Severity::Critical,
+                    code: "no-pod".to_owned(),
+                    workload: Some(name),
+                    proxies: Vec::new(),
+                    message: format!(
+                        "{track} lists it, and there is no such pod: its calls are answered 503, or \
+                         fall back where the routes have the recipe"
+                    ),
+                    action: "bring its pods back, or take it out of the routes and of `workloads`"
+                        .to_owned(),
+                });
+            }
+            for (name, of) in pods {
+                let of_track = |(stat, _): &(&_, u64)| is_match(stat, track);
+                let arrives = of.iter().any(|proxy| proxy.of(Family::Arrivals).any(|c| of_track(&c)));
+                if arrives || decided < FEWEST {
+                    continue;
+                }
+                findings.push(Finding {
+                    severity: Severity::Warning,
+                    code: "not-reached".to_owned(),
+                    workload: Some(name),
+                    proxies: names(&of),
+                    message: format!(
+                        "{track} lists it, and of {decided} requests that were decided for {track} \
+                         none has arrived there{}",
+                        ends(proxies, track)
+                    ),
+                    action: "a route does not lead there, nobody calls it, or an application before \
+                             it forwards nothing (docs/applications.md)"
+                        .to_owned(),
+                });
+            }
+        }
+    }
+    findings
+}
+
+fn is_match(stat: &release_track::istio::stats::Stat, track: &str) -> bool {
+    stat.track.as_deref() == Some(track) && stat.value == Outcome::Match.label()
+}
+
+/// Where a track ends: it arrives, and no call carries it on.
+fn ends(proxies: &[Proxy], track: &str) -> String {
+    let has = |proxy: &&Proxy, family| {
+        proxy.of(family).any(|(stat, _)| stat.track.as_deref() == Some(track))
+    };
+    let ends: BTreeSet<_> = proxies
+        .iter()
+        .filter(|proxy| has(proxy, Family::Arrivals) && !has(proxy, Family::Propagation))
+        .map(Proxy::workload)
+        .collect();
+    match ends.is_empty() {
+        true => String::new(),
+        false => {
+            let ends: Vec<_> = ends.into_iter().collect();
+            format!("; it ends at {}", ends.join(", "))
+        }
+    }
+}
