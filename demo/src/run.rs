@@ -3,6 +3,7 @@
 use crate::control::{Control, Routes, Switches};
 use crate::graph::{self, Releases, Workload};
 use crate::parents;
+use crate::prometheus::{self, Prometheus};
 use crate::release::{Percent, PreviewKey};
 use crate::stage::{Project, Setup, Stage, name_of};
 use crate::weather::Forward;
@@ -12,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mesh::envoy;
 use mesh::manifest::Labels;
 use std::io::ErrorKind;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -34,6 +35,15 @@ pub struct Options {
     pub filter: Filter,
     #[arg(long, value_enum, env = "ROUTES", default_value = "story")]
     pub routes: Routes,
+    /// Whether a Prometheus scrapes the Envoys.
+    #[arg(long, value_enum, env = "PROMETHEUS", default_value = "off")]
+    pub prometheus: Started,
+    /// Its port on 127.0.0.1; 0 is any.
+    #[arg(long, env = "PROMETHEUS_PORT", default_value_t = 9090)]
+    pub prometheus_port: u16,
+    /// Its program.
+    #[arg(long, env = "PROMETHEUS_BINARY", default_value = "prometheus", hide_env_values = true)]
+    pub prometheus_binary: PathBuf,
     /// Manifests to apply on top of the story, as in `examples/weather/v3`.
     #[arg(long, env = "WITH", value_delimiter = ',')]
     pub with: Vec<PathBuf>,
@@ -42,6 +52,13 @@ pub struct Options {
 /// Whether the filter is in the Envoys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Filter {
+    On,
+    Off,
+}
+
+/// Whether something is started, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Started {
     On,
     Off,
 }
@@ -57,6 +74,11 @@ pub async fn run(options: Options) -> Result<()> {
     project.overlays = options.with;
     project.preview_key = Some(PreviewKey::random()?);
     let releases = Releases::new(&project.plugin_config()?);
+    let prometheus = (options.prometheus == Started::On).then(|| prometheus::Setup {
+        binary: options.prometheus_binary,
+        rules: project.manifests.join("wasmplugin/monitoring/alerts.yaml"),
+        port: (options.prometheus_port != 0).then_some(options.prometheus_port),
+    });
     let setup = Setup {
         envoy: envoy::Options::new(envoy::find()?),
         project,
@@ -73,10 +95,15 @@ pub async fn run(options: Options) -> Result<()> {
         stage = start(setup) => stage?,
         () = &mut end => return Ok(()),
     };
+    let prometheus = match prometheus {
+        Some(setup) => Some(Prometheus::start(setup, stage.mesh()).await?),
+        None => None,
+    };
     let pods = stage.mesh().pods().iter();
     let workloads: Vec<_> = pods.filter_map(|pod| workload(pod.labels())).collect();
-    let act = async |control: Control| {
-        welcome(&control, graph.local_addr().map_or(0, |address| address.port()));
+    let act = async move |control: Control| {
+        let scraped_by = prometheus.as_ref().map(Prometheus::address);
+        welcome(&control, graph.local_addr().map_or(0, |address| address.port()), scraped_by);
         let router = graph::router(control, releases, workloads);
         tokio::select! {
             _ = axum::serve(graph, router) => {},
@@ -104,14 +131,19 @@ fn workload(labels: &Labels) -> Option<Workload> {
     Some(Workload { service, version })
 }
 
-fn welcome(control: &Control, graph_port: u16) {
+fn welcome(control: &Control, graph_port: u16, prometheus: Option<SocketAddr>) {
     let gateway = control.gateway();
     let Switches { filter, routes, forward, .. } = *control.switches().borrow();
     let filter = if filter && routes == Routes::Story { "on" } else { "off" };
+    // Its own pages are not in there: they are built with Node.
+    let prometheus = prometheus.map(|address| {
+        format!("Prometheus:        http://{address}/, its API alone: release-track status --prometheus http://{address}\n")
+    });
+    let prometheus = prometheus.unwrap_or_default();
     println!(
         "The weather app:   http://{gateway}/    log in as `tester` for version 2\n\
          The traffic graph: http://127.0.0.1:{graph_port}/\n\
-         \n\
+         {prometheus}\n\
          curl -H 'Accept: application/json' -H 'Cookie: theme=light; user=tester' http://{gateway}/\n\
          \n\
          Filter {filter}, routes {}, applications forward {}; the graph's page switches that.\n\
