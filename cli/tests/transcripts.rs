@@ -4,8 +4,8 @@
 //! A block of code with a name behind its language is a file. A block of `console` has commands
 //! after `$ ` (and `> `, where one goes on), each with what it prints and its exit code, if that
 //! is not 0. They run in a folder of their own, beside the project's manifests, where nobody is logged
-//! in anywhere. `registry.example.com` is there: `registry/` says what it has; and `mesh.example.com`, which
-//! has the files in the folder `mesh`: `mesh/` says how.
+//! in anywhere. `registry.example.com` is there: `registry/` says what it has; and `mesh.example.com`, with
+//! what is in `mesh/`.
 //! `UPDATE_DOCS=1 cargo test --test transcripts` writes all outputs anew.
 
 mod mesh;
@@ -45,7 +45,7 @@ fn replay(file: &Path) {
     }
     fs::create_dir(folder.path().join("dist")).unwrap();
     fs::write(folder.path().join("dist/release-track.wasm"), registry::built()).unwrap();
-    let replayed = run(&text, &Place::new(folder.path()));
+    let replayed = run(&text, folder.path());
     if env::var_os("UPDATE_DOCS").is_some() {
         fs::write(file, replayed).unwrap();
         return;
@@ -58,7 +58,7 @@ fn replay(file: &Path) {
 }
 
 /// The text with every output as it is.
-fn run(text: &str, place: &Place<'_>) -> String {
+fn run(text: &str, folder: &Path) -> String {
     let mut replayed = String::new();
     let mut commands = 0;
     let mut lines = text.lines();
@@ -67,13 +67,13 @@ fn run(text: &str, place: &Place<'_>) -> String {
         let Some(info) = line.strip_prefix("```") else { continue };
         let block: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
         if info == "console" {
-            commands += replay_block(&block, place, &mut replayed);
+            commands += replay_block(&block, folder, &mut replayed);
         } else {
             let contents: String = block.iter().flat_map(|line| [line, "\n"]).collect();
             if let Some((_, name)) = info.split_once(' ') {
-                let path = place.folder.join(name);
+                let path = folder.join(name);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, place.there(&contents)).unwrap();
+                fs::write(path, there(&contents)).unwrap();
             }
             replayed.push_str(&contents);
         }
@@ -84,7 +84,7 @@ fn run(text: &str, place: &Place<'_>) -> String {
 }
 
 /// How many commands it has.
-fn replay_block(block: &[&str], place: &Place<'_>, replayed: &mut String) -> usize {
+fn replay_block(block: &[&str], folder: &Path, replayed: &mut String) -> usize {
     let mut commands: Vec<Vec<&str>> = Vec::new();
     let mut continues = false;
     for line in block {
@@ -100,51 +100,40 @@ fn replay_block(block: &[&str], place: &Place<'_>, replayed: &mut String) -> usi
         let command: Vec<_> = lines.iter().map(|line| &line[2..]).collect();
         let shown: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         replayed.push_str(&shown);
-        replayed.push_str(&output(&command.join("\n"), place));
+        replayed.push_str(&output(&command.join("\n"), folder));
     }
     commands.len()
 }
 
-static REGISTRY: LazyLock<String> = LazyLock::new(registry::start);
+/// Hosts of a transcript, and where they really are.
+static HOSTS: LazyLock<[(&str, String); 2]> = LazyLock::new(|| {
+    [("registry.example.com", registry::start()), ("mesh.example.com", mesh::start())]
+});
 
-/// Where a transcript is replayed.
-struct Place<'a> {
-    folder: &'a Path,
-    /// Hosts of the transcript, and where they really are.
-    hosts: [(&'static str, String); 2],
+fn there(text: &str) -> String {
+    HOSTS.iter().fold(text.to_owned(), |text, (name, address)| text.replace(name, address))
 }
 
-impl<'a> Place<'a> {
-    fn new(folder: &'a Path) -> Self {
-        let registry = ("registry.example.com", REGISTRY.clone());
-        Self { folder, hosts: [registry, ("mesh.example.com", mesh::start(folder))] }
-    }
-
-    fn there(&self, text: &str) -> String {
-        self.hosts.iter().fold(text.to_owned(), |text, (name, address)| text.replace(name, address))
-    }
-
-    fn here(&self, text: &str) -> String {
-        self.hosts.iter().fold(text.to_owned(), |text, (name, address)| text.replace(address, name))
-    }
+fn here(text: &str) -> String {
+    HOSTS.iter().fold(text.to_owned(), |text, (name, address)| text.replace(address, name))
 }
 
-fn output(command: &str, place: &Place<'_>) -> String {
+fn output(command: &str, folder: &Path) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_release-track"));
     let path = format!("{}:{}", binary.parent().unwrap().display(), env::var("PATH").unwrap());
     let output = Command::new("bash")
-        .args(["-c", &format!("exec 2>&1\n{}", place.there(command))])
-        .current_dir(place.folder)
+        .args(["-c", &format!("exec 2>&1\n{}", there(command))])
+        .current_dir(folder)
         .env("PATH", path)
-        .env("HOME", place.folder)
-        .env("XDG_RUNTIME_DIR", place.folder)
+        .env("HOME", folder)
+        .env("XDG_RUNTIME_DIR", folder)
         .env_remove("DOCKER_CONFIG")
         .env_remove("REGISTRY_AUTH_FILE")
         .env_remove("CLICOLOR_FORCE")
         .env("NO_COLOR", "1")
         .output()
         .unwrap();
-    let text = place.here(&String::from_utf8(output.stdout).unwrap());
+    let text = here(&String::from_utf8(output.stdout).unwrap());
     // A space at the end of a line would not outlast an editor.
     let text: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
     match output.status.code().unwrap() {

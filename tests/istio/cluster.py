@@ -25,6 +25,7 @@ class Cluster:
     def __init__(self, programs):
         folder = STATE / "cluster"
         folder.mkdir()
+        self.programs = programs
         self._kubectl = programs / "kubectl"
         self._url = f"https://{BRIDGE}:6443"
         self._tls = ssl._create_unverified_context()

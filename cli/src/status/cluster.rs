@@ -4,7 +4,7 @@
 //! the proxy beside their own.
 
 use super::exposition::samples;
-use super::proxy::{FILTER, Proxy, State, Stats};
+use super::proxy::{FILTER, Proxy, State, Stats, settle};
 use super::source::each;
 use crate::failure::Failure;
 use release_track::istio::node::{Kind, Pod};
@@ -118,7 +118,9 @@ impl Cluster {
                 }
             }
         }
-        Ok(each(&pods, |pod| self.proxy(pod)))
+        let mut proxies = each(&pods, |pod| self.proxy(pod));
+        settle(&mut proxies);
+        Ok(proxies)
     }
 
     fn proxy(&self, pod: &ApiPod) -> Proxy {

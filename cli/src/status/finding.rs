@@ -263,7 +263,7 @@ fn count(proxies: &[Proxy], kind: Kind, family: Family, track: &str) -> u64 {
 /// Fewer are requests that are under way between two readings.
 const FEWEST: u64 = 5;
 /// One in so many.
-const NOISE: u64 = 20;
+const NOISE: u64 = 10;
 
 /// Requests of a track that left a proxy, and arrived at no other.
 fn on_the_way(proxies: &[Proxy]) -> Vec<Finding> {

@@ -58,7 +58,8 @@ pub(super) struct Stats {
     configuration: Option<u64>,
     /// How many Wasm VMs there are.
     vms: Option<u64>,
-    /// How often the agent could not fetch an image.
+    /// How often the agent has fetched an image, and how often it could not.
+    fetches: u64,
     failed_fetches: u64,
 }
 
@@ -79,7 +80,9 @@ impl Stats {
     pub(super) fn add_other(&mut self, metric: &str, result: Option<&str>, value: u64) {
         if metric.ends_with(VMS) {
             self.vms = Some(value);
-        } else if metric.ends_with(FETCHES) && result != Some("success") {
+        } else if metric.ends_with(FETCHES) && result == Some("success") {
+            self.fetches += value;
+        } else if metric.ends_with(FETCHES) {
             self.failed_fetches += value;
         }
     }
@@ -88,14 +91,17 @@ impl Stats {
     pub(super) fn state(&self) -> State {
         match self.configuration {
             // What a VM has told outlives it.
-            _ if self.vms == Some(0) && self.failed_fetches > 0 => {
-                State::NotFetched { refuses: None }
-            }
-            _ if self.vms == Some(0) => State::Absent,
+            _ if self.vms == Some(0) => self.without_filter(),
             Some(number) => Fingerprint::from_number(number).map_or(State::Neutral, State::InForce),
             None if !self.counts.is_empty() => State::Untold,
-            None if self.failed_fetches > 0 => State::NotFetched { refuses: None },
-            None => State::Absent,
+            None => self.without_filter(),
+        }
+    }
+
+    fn without_filter(&self) -> State {
+        match (self.fetches, self.failed_fetches) {
+            (0, 1..) => State::NotFetched { refuses: None },
+            _ => State::Absent,
         }
     }
 
@@ -114,6 +120,18 @@ const VMS: &str = "wasm_runtime_v8_active";
 const FETCHES: &str = "wasm_remote_fetch_count";
 /// What of Envoy's stats is read: an expression for its `filter`.
 pub(super) const FILTER: &str = r"release_track|wasm\.runtime\.v8\.active";
+
+/// An agent that has fetched an image at some time, and at another could not, does not tell what was
+/// last. All fetch the same one: where nobody has the filter now, it is not to be had.
+pub(super) fn settle(proxies: &mut [Proxy]) {
+    let is_without = |proxy: &Proxy| matches!(proxy.state, State::Absent | State::NotFetched { .. });
+    if proxies.iter().all(is_without) {
+        let failed = proxies.iter_mut().filter(|proxy| proxy.stats.failed_fetches > 0);
+        for proxy in failed.filter(|proxy| proxy.state == State::Absent) {
+            proxy.state = State::NotFetched { refuses: None };
+        }
+    }
+}
 
 impl Proxy {
     /// `NAMESPACE/APP VERSION`, as far as that is known.

@@ -1,4 +1,4 @@
-//! Proxies and a Prometheus that are files: `NAME/PATH` of `mesh/` is what NAME has at PATH, as JSON.
+//! Proxies and a Prometheus that are files: `NAME/PATH.json` beside this one is what NAME has at PATH.
 //! A query of Prometheus is answered by the file of its metric, or by nothing.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -6,27 +6,25 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::{fs, thread};
 
-/// Serves the files of a folder as long as the process lives. Returns its `HOST:PORT`.
-pub(crate) fn start(folder: &Path) -> String {
-    let folder = folder.join("mesh");
+/// Starts a server of all of them, as long as the process lives. Returns its `HOST:PORT`.
+pub(crate) fn start() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let folder = folder.clone();
             // A client that goes away has had enough.
-            thread::spawn(move || serve(&folder, &stream.unwrap()).ok());
+            thread::spawn(move || serve(&stream.unwrap()).ok());
         }
     });
     address
 }
 
-fn serve(folder: &Path, stream: &TcpStream) -> std::io::Result<()> {
+fn serve(stream: &TcpStream) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let line = lines.next().unwrap()?;
     lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
     let target = line.split(' ').nth(1).unwrap();
-    let (status, body) = match file(folder, target) {
+    let (status, body) = match file(target) {
         Some(body) => (200, body),
         None => (404, Vec::new()),
     };
@@ -40,7 +38,8 @@ fn serve(folder: &Path, stream: &TcpStream) -> std::io::Result<()> {
     stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
-fn file(folder: &Path, target: &str) -> Option<Vec<u8>> {
+fn file(target: &str) -> Option<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mesh");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let read = |path: PathBuf| fs::read(folder.join(path).with_extension("json")).ok();
     let Some(prometheus) = path.strip_suffix("/api/v1/query") else {

@@ -1,7 +1,9 @@
-"""What traffic sees when an installation is wrong: docs/istio.md says it, and how to cure it."""
+"""What traffic sees when an installation is wrong, and that `release-track status` names it: docs/istio.md says how to
+cure it."""
 
 import re
 
+import status
 import weather
 from machine import Stopped, until
 from tier import PROJECT
@@ -49,8 +51,10 @@ def wrong_namespace(tier, installation):
         tier.gateway,
         lambda user: (weather.BASELINE,) if weather.nothing(user) == (weather.BASELINE,) else (weather.V2,),
     )
+    status.require(tier, ("no-filter", "istio-system/istio-ingressgateway"))
     tier.kubectl("delete", "-k", elsewhere)
     tier.install(installation)
+    status.require(tier, config=installation / "wasmplugin.yaml")
 
 
 def missing_route(tier, installation):
@@ -66,6 +70,7 @@ def missing_route(tier, installation):
     weather.settle(tier.gateway, _tester_gets(("forecast", "v1", "v2", ())))
     if tier.metrics(pod, counter).get(crossed, 0) == before:
         raise Stopped("calls crossed, and were not counted")
+    status.require(tier, ("crossed", "weather/forecast v1"))
     enforce = tier.edited(
         installation, lambda manifest: re.sub("( *)tracks:", r"\1isolation: enforce\n\1tracks:", manifest)
     )
@@ -89,6 +94,8 @@ def missing_subset(tier, installation):
     without = tier.edited(story, lambda manifest: manifest.replace("  - name: v2\n    labels: {version: v2}\n", ""))
     tier.kubectl("apply", "-f", without / "app/forecast.yaml")
     weather.settle(tier.gateway, _tester_gets(weather.failed("forecast", "503")))
+    not_arrived = ("not-arrived", ""), ("not-reached", "weather/forecast v2")
+    status.require(tier, *not_arrived, config=installation / "wasmplugin.yaml")
     tier.kubectl("apply", "-k", story)
     weather.settle(tier.gateway)
 
@@ -99,6 +106,7 @@ def no_endpoints(tier, installation):
     tier.kubectl("delete", "deployment", "forecast-v2", "--namespace=weather")
     tier.node.sync()
     weather.settle(tier.gateway, _tester_gets(weather.failed("forecast", "503")))
+    status.require(tier, ("no-pod", "forecast v2"), ("not-arrived", ""), config=installation / "wasmplugin.yaml")
     tier.kubectl("apply", "-k", PROJECT / "examples/weather")
     tier.node.sync()
     weather.settle(tier.gateway)
@@ -113,8 +121,16 @@ def _tester_gets(forecast):
 def _missing(tier, missing):
     tier.kubectl("apply", "-k", missing)
     _everybody_gets(tier, 403)
+    pods = [pod for pod in tier.node.pods.values() if pod.proxied]
+    status.require(tier, *(("not-fetched", _workload(pod)) for pod in pods))
     tier.kubectl("apply", "-k", fail_open(tier, missing))
     weather.settle(tier.gateway, weather.nothing)
+
+
+def _workload(pod):
+    """As `status` names it."""
+    app, version = (pod.labels.get(name, "") for name in ("app", "version"))
+    return f"{pod.namespace}/{app} {version}".strip()
 
 
 def _everybody_gets(tier, status):
