@@ -209,6 +209,56 @@ fn what_an_operator_has_to_see_is_alerted() {
     }
 }
 
+// === The dashboard ===
+
+/// What Grafana would not say, or only to whoever looks: places, references, and metrics that are ours.
+/// That each query finds something is in `demo/tests/dashboard.rs`.
+#[test]
+fn the_dashboard_is_whole() {
+    let dashboard: Value = serde_json::from_str(&read("wasmplugin/monitoring/dashboard.json")).unwrap();
+    let variables: Vec<_> = dashboard["templating"]["list"].as_array().unwrap().iter().collect();
+    let variables: Vec<_> = variables.iter().map(|v| v["name"].as_str().unwrap()).collect();
+    let known = |name: &str| name.starts_with("__") || variables.contains(&name);
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut taken = std::collections::BTreeSet::new();
+    let mut text = String::new();
+    for (number, panel) in panels.iter().enumerate() {
+        let title = panel["title"].as_str().unwrap();
+        assert_eq!(panel["id"], number + 1, "{title}");
+        let [x, y, w, h] = ["x", "y", "w", "h"].map(|of| panel["gridPos"][of].as_u64().unwrap());
+        assert!(w > 0 && x + w <= 24, "{title} is wider than the page");
+        for place in (y..y + h).flat_map(|y| (x..x + w).map(move |x| (x, y))) {
+            assert!(taken.insert(place), "{title} covers another panel");
+        }
+        let targets = panel["targets"].as_array().map_or(&[][..], Vec::as_slice);
+        assert_eq!(targets.is_empty(), panel["type"] == "row", "{title}");
+        for (target, letter) in targets.iter().zip('A'..) {
+            assert_eq!(target["refId"], letter.to_string(), "{title}");
+            assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
+            let query = target["expr"].as_str().unwrap();
+            for rest in query.split('$').skip(1) {
+                let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
+                assert!(known(name), "{title}: ${name}");
+            }
+            text += query;
+        }
+    }
+    let metrics = Family::ALL.map(Family::label).into_iter();
+    for metric in metrics.chain(["share", "guard_stopped", "configuration"]) {
+        assert!(text.contains(&format!("release_track_{metric}")), "{metric} is on no panel");
+    }
+    for family in Family::ALL {
+        let column = family.column();
+        for rest in text.split(&format!("{column}=")).skip(1) {
+            let value = rest.trim_start_matches('~').split('"').nth(1).unwrap();
+            for value in value.split('|') {
+                let is_known = Family::ALL.iter().any(|family| family.values().contains(&value));
+                assert!(is_known, "{column} is never {value}");
+            }
+        }
+    }
+}
+
 // === The worked example ===
 
 #[test]

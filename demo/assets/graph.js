@@ -214,16 +214,26 @@ function witness({ says, arrivals, crossed, differences }) {
   }
 }
 
+// What the gateway's guard sees, since the last switch.
+function guarded({ hasStopped, inForce, track, baseline }) {
+  const part = (name, { all, failed }) => `${failed} of ${all} responses of ${name} failed`;
+  const seen = `${part(state.tracks[0], track)}, ${part("baseline", baseline)}`;
+  return hasStopped
+    ? `The guard has stopped the share: ${inForce} % is in force. ${seen}. Move the share to try again.`
+    : `The guard watches: ${inForce} % is in force. ${seen}.`;
+}
+
 // The original routes do without the filter.
-const chosen = ({ filter, routes, forward }) => ({ filter: filter && routes !== "original" ? "on" : "off", routes, forward });
+const chosen = ({ filter, routes, forward }) => ({ filter: filter && routes !== "original" ? "on" : "off", routes, forward, fails: state.fails ? "yes" : "no" });
 const share = ({ share }) => (share ? `, share ${share} %` : "");
 
 function tell() {
-  const { crossed, requests, failed, missed } = state;
+  const { crossed, requests, failed, failedCalls, missed } = state;
+  const failures = failed ? `, ${failed} failed` : failedCalls ? `, ${plural(failedCalls, "call")} failed` : "";
   $("verdict").className = crossed ? "bad" : requests ? "good" : "idle";
   $("crossed").textContent = crossed;
   $("summary").textContent = requests
-    ? `${plural(requests, "request")}${failed ? `, ${failed} failed` : ""}${missed ? `, ${missed} not counted` : ""}. ` +
+    ? `${plural(requests, "request")}${failures}${missed ? `, ${missed} not counted` : ""}. ` +
       (crossed ? "Some met two releases on their way." : "Each stayed on one release all the way.")
     : "No request yet.";
 
@@ -267,6 +277,9 @@ function tell() {
   $("share").dataset.inForce = state.switches.share;
   if (!sliding) $("share").value = state.switches.share;
   $("share").nextElementSibling.value = `${$("share").value} %`;
+  $("guard").hidden = !state.guard;
+  $("guard").className = state.guard?.hasStopped ? "stopped" : "";
+  $("guard").textContent = state.guard ? guarded(state.guard) : "";
   $("withdraw").disabled = state.switches.share === 0;
   $("released").textContent = state.tracks[0];
   $("original").hidden = state.switches.routes !== "original";

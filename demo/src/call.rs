@@ -32,6 +32,16 @@ impl Call {
     pub fn has_failed_inside(&self) -> bool {
         matches!(self, Self::Failed { error, .. } if error.starts_with("500 "))
     }
+
+    /// What the callee saw that failed: its response tells it all the same.
+    pub fn failed_inside(&self) -> Option<Served> {
+        match self {
+            Self::Failed { error, .. } if self.has_failed_inside() => {
+                serde_json::from_str(&error[error.find('{')?..]).ok()
+            }
+            Self::Failed { .. } | Self::Served(_) => None,
+        }
+    }
 }
 
 /// On one line, as in `frontend v2 @v2 (advertisement v1 @v2, forecast v2 @v2)`; without `@` it is

@@ -1,7 +1,7 @@
 //! The handle on a running demo: its switches, and what its applications saw.
 
 use crate::call::Event;
-use crate::counters::Counters;
+use crate::counters::{Counters, InForce};
 use crate::release::Percent;
 use crate::weather::Forward;
 use anyhow::{Context, Result};
@@ -40,8 +40,13 @@ pub(crate) enum Ask {
         to: Switches,
         done: oneshot::Sender<Result<()>>,
     },
+    /// Whether version 2 of the forecast fails; answered once it does, or does no more.
+    Fail {
+        to: bool,
+        done: oneshot::Sender<Result<()>>,
+    },
     Count {
-        counted: oneshot::Sender<Result<Counters>>,
+        counted: oneshot::Sender<Result<(Counters, InForce)>>,
     },
 }
 
@@ -50,6 +55,7 @@ pub(crate) enum Ask {
 pub struct Control {
     gateway: SocketAddr,
     switches: watch::Receiver<Switches>,
+    fails: watch::Receiver<bool>,
     ask: mpsc::Sender<Ask>,
     events: broadcast::Sender<Event>,
 }
@@ -58,10 +64,11 @@ impl Control {
     pub(crate) fn new(
         gateway: SocketAddr,
         switches: watch::Receiver<Switches>,
+        fails: watch::Receiver<bool>,
         ask: mpsc::Sender<Ask>,
         events: broadcast::Sender<Event>,
     ) -> Self {
-        Control { gateway, switches, ask, events }
+        Control { gateway, switches, fails, ask, events }
     }
 
     /// Where the mesh takes requests.
@@ -72,6 +79,11 @@ impl Control {
     /// What is in force now; `changed()` on the receiver waits for the next change, by whomever.
     pub fn switches(&self) -> watch::Receiver<Switches> {
         self.switches.clone()
+    }
+
+    /// Whether version 2 of the forecast fails.
+    pub fn fails(&self) -> watch::Receiver<bool> {
+        self.fails.clone()
     }
 
     /// Every request that any application process serves from now on.
@@ -103,13 +115,19 @@ impl Control {
         self.set(Switches { share, ..now }).await
     }
 
+    /// Has version 2 of the forecast answer 500 from now on, or serve again.
+    pub async fn set_fails(&self, to: bool) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.ask(Ask::Fail { to, done }, answer).await
+    }
+
     async fn set(&self, to: Switches) -> Result<()> {
         let (done, answer) = oneshot::channel();
         self.ask(Ask::Switch { to, done }, answer).await
     }
 
-    /// What the filter has counted so far, in all Envoys that run.
-    pub(crate) async fn counters(&self) -> Result<Counters> {
+    /// What the filter has counted so far, in all Envoys that run, and what is in force.
+    pub(crate) async fn counters(&self) -> Result<(Counters, InForce)> {
         let (counted, answer) = oneshot::channel();
         self.ask(Ask::Count { counted }, answer).await
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use mesh::{Mesh, Pod};
-use release_track::istio::stats::Stat;
+use release_track::istio::stats::{Metric, Stat};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts by deployment and counter (`arrivals v2 match`).
@@ -102,6 +102,35 @@ impl Counters {
     pub fn missing(&self, counted: &Self, deployment: &str) -> u64 {
         let (expected, counted) = (self.of(deployment), counted.of(deployment));
         expected.since(&counted).counts.values().sum()
+    }
+}
+
+/// The shares at the gateway: what its gauges tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// By track, in 0.01 %.
+    pub shares: BTreeMap<String, u64>,
+    /// Tracks whose shares a guard has stopped.
+    pub stopped: BTreeSet<String>,
+}
+
+impl InForce {
+    pub async fn scrape(mesh: &Mesh) -> Result<Self> {
+        let gateway = mesh.pods().iter().find(|pod| pod.is_gateway());
+        let envoy = gateway.and_then(Pod::envoy).context("the gateway has no Envoy")?;
+        let mut in_force = Self::default();
+        for (name, value) in envoy.admin().stats(r"release_track\.").await? {
+            match (Metric::parse(&name), value.as_u64()) {
+                (Some(Metric::Share(track)), Some(share)) => {
+                    in_force.shares.insert(track, share);
+                }
+                (Some(Metric::GuardStopped(track)), Some(1..)) => {
+                    in_force.stopped.insert(track);
+                }
+                _ => {}
+            }
+        }
+        Ok(in_force)
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a release manager would add to the story's plugin, while the demo runs: preview links, a
-//! share, and responses that tell what was decided. The files stay as they are; this is laid over
+//! share with its guard, and responses that tell what was decided. The files stay as they are; this is laid over
 //! them in memory.
 
 use anyhow::{Context, Result, anyhow};
@@ -12,6 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The environment of the weather app that makes links.
 pub const PREVIEW_KEY: &str = "PREVIEW_KEY";
 pub const PREVIEW_TRACK: &str = "PREVIEW_TRACK";
+
+/// Responses of the track before its guard decides.
+const GUARD_MINIMUM: u32 = 10;
 
 /// How long a link of the demo works.
 const LIFE: Duration = Duration::from_secs(60 * 60);
@@ -75,8 +78,11 @@ pub fn overlay(plugin_config: &mut Map<String, Value>, key: &PreviewKey, share: 
     let track = plugin_config.get_mut("tracks").and_then(|tracks| tracks.get_mut(0));
     if let Some(Value::Object(track)) = track {
         track.remove("share");
+        track.remove("guard");
         if share != Percent::NONE {
             track.insert("share".into(), json!({"percent": share}));
+            // Few responses are enough: nobody sends the demo more.
+            track.insert("guard".into(), json!({"minimum": GUARD_MINIMUM}));
         }
     }
 }
@@ -112,7 +118,7 @@ mod tests {
         let text = Value::Object(config).to_string();
         let parsed = Config::parse(text.as_bytes()).unwrap();
         assert!(parsed.preview.is_some() && parsed.expose);
-        assert!(!parsed.shares.is_empty());
+        assert!(!parsed.shares.is_empty() && !parsed.guards.is_empty());
     }
 
     #[test]

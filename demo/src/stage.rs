@@ -2,7 +2,7 @@
 
 use crate::call::Event;
 use crate::control::{Ask, Control, Routes, Switches};
-use crate::counters::Counters;
+use crate::counters::{Counters, InForce};
 use crate::release::{self, PreviewKey};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
@@ -17,6 +17,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 /// How long the applications may take to answer a switch.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the demo has fail.
+const FAILING: (&str, &str) = ("forecast", "v2");
 
 /// What a stage is made of.
 #[derive(Clone, Debug)]
@@ -113,6 +116,7 @@ pub struct Stage {
     mesh: Mesh,
     project: Project,
     switches: watch::Sender<Switches>,
+    fails: watch::Sender<bool>,
     events: broadcast::Sender<Event>,
     /// What applications answer when they are switched: pod and line.
     answers: mpsc::UnboundedReceiver<Line>,
@@ -134,7 +138,8 @@ impl Stage {
         let events = broadcast::Sender::new(65_536);
         let (answer, answers) = mpsc::unbounded_channel();
         tokio::spawn(listen(lines, events.clone(), answer));
-        Ok(Stage { mesh, project, switches: watch::Sender::new(switches), events, answers })
+        let (switches, fails) = (watch::Sender::new(switches), watch::Sender::new(false));
+        Ok(Stage { mesh, project, switches, fails, events, answers })
     }
 
     pub fn mesh(&self) -> &Mesh {
@@ -168,6 +173,16 @@ impl Stage {
         self.switch_applications(&format!("fail{}", words.collect::<String>())).await
     }
 
+    async fn set_fails(&mut self, to: bool) -> Result<()> {
+        self.fail(if to { &[FAILING] } else { &[] }).await?;
+        self.fails.send_replace(to);
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<(Counters, InForce)> {
+        Ok((Counters::scrape(&self.mesh).await?, InForce::scrape(&self.mesh).await?))
+    }
+
     async fn switch_applications(&mut self, line: &str) -> Result<()> {
         let pods = self.mesh.pods().iter().filter(|pod| !pod.is_gateway());
         let mut waiting: HashSet<_> = pods.map(|pod| pod.name().to_owned()).collect();
@@ -193,8 +208,9 @@ impl Stage {
         E: Future<Output = ()>,
     {
         let (ask, mut asked) = mpsc::channel(8);
+        let (switches, fails) = (self.switches.subscribe(), self.fails.subscribe());
         let control =
-            Control::new(self.mesh.gateway(), self.switches.subscribe(), ask, self.events.clone());
+            Control::new(self.mesh.gateway(), switches, fails, ask, self.events.clone());
         let mut end = std::pin::pin!(act(control));
         let ended = self.mesh.ended();
         let mut ended = std::pin::pin!(ended);
@@ -205,9 +221,8 @@ impl Stage {
                 // Whoever asked may have gone.
                 Some(asked) = asked.recv() => match asked {
                     Ask::Switch { to, done } => drop(done.send(self.set(to).await)),
-                    Ask::Count { counted } => {
-                        drop(counted.send(Counters::scrape(&self.mesh).await));
-                    }
+                    Ask::Fail { to, done } => drop(done.send(self.set_fails(to).await)),
+                    Ask::Count { counted } => drop(counted.send(self.count().await)),
                 },
             }
         };

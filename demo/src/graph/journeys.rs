@@ -63,8 +63,11 @@ struct Said {
 struct Totals {
     requests: u64,
     crossed: u64,
-    /// Calls and requests that were not answered.
+    /// Requests that were not answered, or with an error.
     failed: u64,
+    /// Calls of which the same holds.
+    #[serde(rename = "failedCalls")]
+    failed_calls: u64,
     /// Requests that came faster than they could be counted.
     missed: u64,
 }
@@ -143,7 +146,7 @@ impl Journeys {
         let crossed = journey.hops.iter().filter(|hop| hop.crossed).count() as u64;
         self.totals.requests += 1;
         self.totals.crossed += crossed;
-        self.totals.failed += journey.failed;
+        self.totals.failed_calls += journey.failed;
         for hop in journey.hops {
             let line = Line {
                 from: hop.from,
@@ -200,6 +203,11 @@ impl Journeys {
     /// How often any process has served a request.
     pub(super) fn served(&self) -> u64 {
         self.served.values().sum()
+    }
+
+    /// The one that is released.
+    pub(super) fn track(&self) -> Option<&str> {
+        self.releases.tracks().next()
     }
 
     pub(super) fn crossed(&self) -> u64 {
@@ -346,7 +354,7 @@ mod tests {
                     words(None, "frontend v1 -> forecast v1", false),
                     words(Some("alice"), "frontend v1 -> forecast v1", false),
                 ],
-                "requests": 4, "crossed": 1, "failed": 0, "missed": 0,
+                "requests": 4, "crossed": 1, "failed": 0, "failedCalls": 0, "missed": 0,
                 "earlier": [],
             })
         );
@@ -393,7 +401,7 @@ mod tests {
             state["earlier"],
             json!([{
                 "switches": {"filter": true, "routes": "story", "forward": "request-id", "share": 30},
-                "requests": 1, "crossed": 1, "failed": 1, "missed": 3,
+                "requests": 1, "crossed": 1, "failed": 1, "failedCalls": 0, "missed": 3,
             }])
         );
         assert_eq!(state["requests"], 0);

@@ -3,9 +3,11 @@
 //! - [`releases`]: which workloads make up a release, and so when a call has crossed
 //! - [`journeys`]: the counts
 //! - [`witness`]: what the filter counted, next to that
+//! - [`guard`]: what the gateway's guard sees of a share
 //! - [`traffic`]: the mix of requests that the page's button sends
 //! - [`server`]: the page, its event stream and its buttons
 
+mod guard;
 mod journeys;
 mod releases;
 mod server;

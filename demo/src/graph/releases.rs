@@ -168,7 +168,13 @@ impl Walk<'_> {
                 }
                 Call::Failed { service, .. } => {
                     self.failed += 1;
-                    self.ways.push(format!("{words} -> {service} (no response)"));
+                    match call.failed_inside() {
+                        Some(next) => {
+                            let words = format!("{words} -> {} (failed)", Workload::from(&next));
+                            self.visit(Some(here.clone()), &next, words, true);
+                        }
+                        None => self.ways.push(format!("{words} -> {service} (no response)")),
+                    }
                 }
             }
         }
@@ -262,6 +268,14 @@ mod tests {
         let journey = releases().follow(&chain(&["frontend v1", "forecast"]));
         assert_eq!(journey.failed, 1);
         assert_eq!(journey.words, "frontend v1 -> forecast (no response)");
+        let mut served = chain(&["frontend v2", "forecast"]);
+        let forecast = serde_json::to_string(&chain(&["forecast v2"])).unwrap();
+        let error = format!("500 Internal Server Error {forecast}");
+        served.calls[1] = Call::Failed { service: "forecast".into(), error };
+        let journey = releases().follow(&served);
+        assert_eq!(journey.failed, 1);
+        assert_eq!(journey.words, "frontend v2 -> forecast v2 (failed)");
+        assert_eq!(journey.hops.last().unwrap().to.to_string(), "forecast v2");
         // Without any service that has a track there is only the first one to name.
         assert_eq!(releases().follow(&chain(&["frontend v1"])).words, "frontend v1");
     }

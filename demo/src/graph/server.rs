@@ -1,5 +1,6 @@
 //! The graph's page, its event stream and its buttons.
 
+use super::guard::Guard;
 use super::journeys::{Counts, Journeys};
 use super::releases::{Releases, Workload};
 use super::traffic;
@@ -46,6 +47,7 @@ pub fn router(
         journeys: Journeys::new(releases, workloads),
         filter: Witness::default(),
         filter_says: Says::default(),
+        guard: None,
         applying: false,
         sending: None,
     };
@@ -134,6 +136,14 @@ enum Switch {
     Routes(Routes),
     Forward(Forward),
     Share(Percent),
+    Fails(Fails),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Fails {
+    Yes,
+    No,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -151,6 +161,7 @@ async fn switch(State(graph): State<Graph>, Json(switch): Json<Switch>) -> Respo
         Switch::Routes(routes) => graph.control.set_routes(routes).await,
         Switch::Forward(forward) => graph.control.set_forward(forward).await,
         Switch::Share(share) => graph.control.set_share(share).await,
+        Switch::Fails(fails) => graph.control.set_fails(fails == Fails::Yes).await,
     };
     let _ = graph.tell.send(News::Applying(false)).await;
     match done {
@@ -173,6 +184,7 @@ struct Desk {
     journeys: Journeys,
     filter: Witness,
     filter_says: Says,
+    guard: Option<Guard>,
     applying: bool,
     sending: Option<Sending>,
 }
@@ -196,9 +208,12 @@ struct Page<'a> {
     /// Address of the weather page.
     page: String,
     switches: Switches,
+    /// Version 2 of the forecast does.
+    fails: bool,
     applying: bool,
     sending: Option<Sending>,
     filter: &'a Says,
+    guard: Option<&'a Guard>,
     #[serde(flatten)]
     counts: Counts<'a>,
 }
@@ -235,11 +250,11 @@ impl Desk {
                 },
                 // While a switch is applied the mesh has no time to answer.
                 _ = counting.tick(), if !self.applying && publish.receiver_count() > 1 => {
-                    let says = self.ask_filter(in_force).await;
-                    if says == self.filter_says {
+                    let (says, guard) = self.ask_filter(in_force).await;
+                    if (&says, &guard) == (&self.filter_says, &self.guard) {
                         continue;
                     }
-                    self.filter_says = says;
+                    (self.filter_says, self.guard) = (says, guard);
                 }
                 _ = period.tick(), if stale => {
                     publish.send_replace(self.page(in_force));
@@ -272,27 +287,34 @@ impl Desk {
 
     async fn restart_filter(&mut self) {
         // What cannot be read now begins at nothing; the page then says that the two differ.
-        self.filter.restart(self.control.counters().await.unwrap_or_default());
-        self.filter_says = Says::Later;
+        let (counters, _) = self.control.counters().await.unwrap_or_default();
+        self.filter.restart(counters);
+        (self.filter_says, self.guard) = (Says::Later, None);
     }
 
-    async fn ask_filter(&mut self, switches: Switches) -> Says {
+    async fn ask_filter(&mut self, switches: Switches) -> (Says, Option<Guard>) {
         if !switches.filter || switches.routes == Routes::Original {
-            return Says::Nothing;
+            return (Says::Nothing, None);
         }
-        match self.control.counters().await {
-            Ok(counters) => self.filter.hear(counters, &self.journeys),
-            Err(_) => Says::Later,
-        }
+        let Ok((counters, in_force)) = self.control.counters().await else {
+            return (Says::Later, None);
+        };
+        let says = self.filter.hear(counters, &self.journeys);
+        let counted = self.filter.counted().unwrap_or_default();
+        let track = self.journeys.track();
+        let guard = track.and_then(|track| Guard::of(track, switches, &counted, &in_force));
+        (says, guard)
     }
 
     fn page(&self, switches: Switches) -> Arc<str> {
         let page = Page {
             page: format!("http://{}/", self.control.gateway()),
             switches,
+            fails: *self.control.fails().borrow(),
             applying: self.applying,
             sending: self.sending,
             filter: &self.filter_says,
+            guard: self.guard.as_ref(),
             counts: self.journeys.counts(),
         };
         serde_json::to_string(&page).expect("a page has nothing but text keys").into()

@@ -34,6 +34,11 @@ impl Witness {
         *self = Witness { start: counters, last: None };
     }
 
+    /// What was counted since, if anything was read since.
+    pub(super) fn counted(&self) -> Option<Counters> {
+        self.last.as_ref().map(|(_, counters)| counters.since(&self.start))
+    }
+
     /// Compares, once neither of the two has anything new.
     pub(super) fn hear(&mut self, counters: Counters, journeys: &Journeys) -> Says {
         let now = Some((journeys.served(), counters));

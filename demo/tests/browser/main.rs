@@ -51,6 +51,7 @@ async fn run(installed: Installed, screenshots: Option<PathBuf>) -> Result<()> {
     preview(&demo, &browser, &album).await?;
     graph(&demo, &browser, &album).await?;
     share(&demo, &browser, &album).await?;
+    guard(&demo, &browser, &album).await?;
     browser.close().await?;
 
     let phone = driver.open(Screen::Phone).await?;
@@ -319,6 +320,51 @@ async fn share(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     reason(browser, "none", "No track: the version for everybody.").await?;
     seen("withdrawn at zero at once");
     Ok(())
+}
+
+// === The guard ===
+
+/// Version 2 of the forecast begins to fail, and its share stops by itself.
+async fn guard(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
+    browser.goto(&demo.graph).await?;
+    browser.until("document.querySelector('#released').textContent === 'v2'").await?;
+    browser.click("#share").await?;
+    share_is(browser, 50).await?;
+    browser.until("document.querySelector('#guard').textContent.startsWith('The guard watches: 50 % ')").await?;
+    let half = on_v2(browser).await?;
+
+    choose(browser, "fails", "yes").await?;
+    clear(browser).await?;
+    send(browser).await?;
+    let stopped = "The guard has stopped the share: 0 % is in force. ";
+    let told = format!("document.querySelector('#guard').textContent.startsWith({stopped:?})");
+    let is_told = browser.until(&told).await;
+    let says = browser.text("#guard").await?;
+    is_told.with_context(|| format!("the guard says: {says}"))?;
+    ensure!(on_v2(browser).await? < half, "as many on v2 as before");
+    crossed(browser, 0).await?;
+    album.keep(browser, "graph-guard.png").await?;
+    clear(browser).await?;
+    send(browser).await?;
+    ensure!(on_v2(browser).await? == 20, "not only the tester is on v2");
+    seen("version 2 fails: the guard stops its share, and only the tester is left with it");
+
+    choose(browser, "fails", "no").await?;
+    browser.click("#withdraw").await?;
+    share_is(browser, 0).await?;
+    browser.until("document.querySelector('#guard').hidden").await
+}
+
+/// A switch that starts nothing from zero.
+async fn choose(browser: &Browser, name: &str, to: &str) -> Result<()> {
+    let input = format!("input[name={name}][value={to}]");
+    browser.click(&format!("label:has({input})")).await?;
+    browser
+        .until(&format!(
+            "document.querySelector('{input}').checked && \
+             !document.querySelector('fieldset[data-switch={name}]').disabled"
+        ))
+        .await
 }
 
 async fn share_is(browser: &Browser, percent: u8) -> Result<()> {
