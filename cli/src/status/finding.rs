@@ -373,3 +373,154 @@ fn ends(proxies: &[Proxy], track: &str) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::proxy::Stats;
+    use release_track::istio::node::Pod;
+    use release_track::istio::stats::{Metric, Stat};
+
+    type Counts<'a> = &'a [(Family, &'a str, &'a str, u64)];
+
+    fn proxy(kind: Kind, workload: &str, counts: Counts<'_>) -> Proxy {
+        let (app, version) = workload.split_once(' ').unwrap_or((workload, ""));
+        let mut stats = Stats::default();
+        for (family, track, value, count) in counts {
+            let track = (*family != Family::Events).then(|| (*track).to_owned());
+            let stat = Stat { family: *family, track, value: (*value).to_owned() };
+            stats.add(Metric::Counter(stat), *count);
+        }
+        Proxy {
+            name: format!("weather/{app}-{version}-1"),
+            kind,
+            pod: Pod {
+                namespace: "weather".to_owned(),
+                app: app.to_owned(),
+                version: version.to_owned(),
+            },
+            state: State::InForce(Fingerprint::from_number(7).unwrap()),
+            stats,
+        }
+    }
+
+    /// Ten requests of the tester, of which so many reach forecast v2.
+    fn story(reached: u64) -> Vec<Proxy> {
+        use Family::{Arrivals, Decisions, Propagation};
+        vec![
+            proxy(Kind::Gateway, "ingress", &[
+                (Decisions, "v2", "match", 10),
+                (Decisions, "baseline", "baseline", 90),
+            ]),
+            proxy(Kind::Sidecar, "frontend v2", &[
+                (Arrivals, "v2", "match", 10),
+                (Propagation, "v2", "request_id", 20),
+            ]),
+            proxy(Kind::Sidecar, "advertisement v1", &[(Arrivals, "v2", "baseline", 10)]),
+            proxy(Kind::Sidecar, "forecast v2", &[(Arrivals, "v2", "match", reached)]),
+        ]
+    }
+
+    fn config() -> Config {
+        let config = r#"{"tracks": [{"name": "v2", "workloads": {"frontend": "v2", "forecast": "v2"}}]}"#;
+        Config::parse(config.as_bytes()).unwrap()
+    }
+
+    fn found(proxies: &[Proxy], known: &Known<'_>) -> Vec<(String, String)> {
+        let findings = judge(proxies, known).into_iter();
+        findings.map(|f| (f.code, f.workload.unwrap_or_default())).collect()
+    }
+
+    const WINDOW: Known<'_> = Known { expected: None, is_whole_mesh: false, is_of_one_time: true };
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(one, other)| ((*one).to_owned(), (*other).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_mesh_where_all_is_well() {
+        assert_eq!(found(&story(10), &WINDOW), []);
+    }
+
+    #[test]
+    fn requests_that_do_not_arrive() {
+        let named = pairs(&[("not-arrived", "")]);
+        assert_eq!(found(&story(0), &WINDOW), named);
+        // Some are under way.
+        assert_eq!(found(&story(7), &WINDOW), []);
+        // Since each proxy began, nobody can tell.
+        assert_eq!(found(&story(0), &Known { is_of_one_time: false, ..WINDOW }), []);
+    }
+
+    #[test]
+    fn a_workload_that_is_not_reached_and_one_that_is_gone() {
+        let mut config = config();
+        config.fingerprint = Fingerprint::from_number(7);
+        let known = Known { expected: Some(&config), is_whole_mesh: true, ..WINDOW };
+        assert_eq!(found(&story(10), &known), []);
+        let named = pairs(&[("not-arrived", ""), ("not-reached", "weather/forecast v2")]);
+        assert_eq!(found(&story(0), &known), named);
+        let mut gone = story(0);
+        gone.truncate(3);
+        assert_eq!(found(&gone, &known), pairs(&[("no-pod", "forecast v2"), ("not-arrived", "")]));
+        // Of a part of the mesh nobody can tell.
+        let part = Known { is_whole_mesh: false, ..known };
+        assert_eq!(found(&gone, &part), pairs(&[("not-arrived", "")]));
+    }
+
+    #[test]
+    fn what_the_filter_is_at() {
+        let mut proxies = story(10);
+        proxies[0].state = State::Absent;
+        proxies[1].state = State::NotFetched { refuses: None };
+        proxies[2].state = State::Neutral;
+        proxies[3].state = State::Silent("why".to_owned());
+        let named = pairs(&[
+            ("neutral", "weather/advertisement v1"),
+            ("no-filter", "weather/ingress"),
+            ("not-fetched", "weather/frontend v2"),
+            ("no-response", "weather/forecast v2"),
+        ]);
+        assert_eq!(found(&proxies, &WINDOW), named);
+        proxies.iter_mut().for_each(|proxy| proxy.state = State::Absent);
+        assert_eq!(found(&proxies, &WINDOW), pairs(&[("no-filter", "")]));
+        assert_eq!(found(&[], &WINDOW), pairs(&[("no-filter", "")]));
+    }
+
+    #[test]
+    fn configurations_that_differ() {
+        let mut proxies = story(10);
+        proxies[3].state = State::InForce(Fingerprint::from_number(8).unwrap());
+        assert_eq!(found(&proxies, &WINDOW), pairs(&[("configurations", "")]));
+        let mut config = config();
+        for (number, named) in [(7, "8 at weather/forecast v2"), (9, "7 at weather/advertisement")] {
+            config.fingerprint = Fingerprint::from_number(number);
+            let findings = configurations(&proxies, Some(&config));
+            assert!(findings[0].message.contains(named), "{findings:?}");
+        }
+    }
+
+    /// Info is told, and is nothing wrong; neutral and stopped are what is so now, not what was counted.
+    #[test]
+    fn what_alerts_are_about() {
+        let counts: Counts<'_> = &[
+            (Family::Events, "", "token_invalid", 10),
+            (Family::Events, "", "neutral", 3),
+            (Family::Events, "", "guard_stopped", 1),
+            (Family::Propagation, "v2", "workload", 1),
+            (Family::Arrivals, "v2", "crossed", 2),
+            (Family::Arrivals, "v3", "crossed", 1),
+        ];
+        let mut proxies = [proxy(Kind::Sidecar, "forecast v1", counts)];
+        let known = Known { is_of_one_time: false, ..WINDOW };
+        let findings = judge(&proxies, &known);
+        let codes: Vec<_> = findings.iter().map(|f| (f.severity, &*f.code)).collect();
+        assert_eq!(codes, [(Severity::Critical, "crossed"), (Severity::Warning, "workload")]);
+        assert!(findings[0].message.starts_with("2 of v2, 1 of v3: "), "{findings:?}");
+        proxies[0].stats.add(Metric::GuardStopped("v2".to_owned()), 1);
+        let more = Stat { family: Family::Events, track: None, value: "token_invalid".to_owned() };
+        proxies[0].stats.add(Metric::Counter(more), 1);
+        let codes: Vec<_> = judge(&proxies, &known).into_iter().map(|f| f.code).collect();
+        assert_eq!(codes, ["crossed", "guard_stopped", "workload", "token_invalid"]);
+    }
+}

@@ -164,3 +164,61 @@ impl Proxy {
         counts.filter(move |(stat, count)| stat.family == family && *count > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(configuration: Option<u64>, vms: Option<u64>, fetches: [u64; 2]) -> Stats {
+        let [fetches, failed_fetches] = fetches;
+        Stats { configuration, vms, fetches, failed_fetches, ..Stats::default() }
+    }
+
+    #[test]
+    fn what_a_proxys_stats_tell_of_the_filter() {
+        let in_force = State::InForce(Fingerprint::from_number(7).unwrap());
+        let not_fetched = State::NotFetched { refuses: None };
+        for (stats, state) in [
+            (stats(Some(7), Some(3), [1, 0]), in_force.clone()),
+            (stats(Some(7), None, [1, 4]), in_force),
+            (stats(Some(0), Some(3), [1, 0]), State::Neutral),
+            (stats(Some(7), Some(0), [1, 0]), State::Absent),
+            (stats(Some(7), Some(0), [0, 4]), not_fetched.clone()),
+            (stats(None, None, [0, 4]), not_fetched),
+            (stats(None, Some(2), [1, 4]), State::Absent),
+            (stats(None, None, [0, 0]), State::Absent),
+        ] {
+            assert_eq!(stats.state(), state, "{stats:?}");
+        }
+    }
+
+    #[test]
+    fn what_others_count_is_known_by_its_name() {
+        let mut stats = Stats::default();
+        stats.add_other("envoy_wasm_envoy_wasm_runtime_v8_active", None, 3);
+        stats.add_other("istio_agent_wasm_remote_fetch_count", Some("success"), 1);
+        stats.add_other("istio_agent_wasm_remote_fetch_count", Some("download_failure"), 2);
+        stats.add_other("istio_agent_wasm_remote_fetch_count", Some("manifest_failure"), 4);
+        stats.add_other("istio_agent_scrapes_total", None, 8);
+        assert_eq!((stats.vms, stats.fetches, stats.failed_fetches), (Some(3), 1, 6));
+    }
+
+    #[test]
+    fn a_proxy_that_began_anew_has_counted_all_of_it_since() {
+        let stat = |value: &str| Stat {
+            family: Family::Events,
+            track: None,
+            value: value.to_owned(),
+        };
+        let counted = |counts: [u64; 3]| {
+            let mut stats = Stats::default();
+            for (value, count) in ["conflict", "stripped", "neutral"].into_iter().zip(counts) {
+                stats.add(Metric::Counter(stat(value)), count);
+            }
+            stats
+        };
+        let mut now = counted([5, 1, 0]);
+        now.since(&counted([3, 4, 0]));
+        assert_eq!(now.counts.into_values().collect::<Vec<_>>(), [2, 0, 1]);
+    }
+}
