@@ -215,7 +215,8 @@ fn what_an_operator_has_to_see_is_alerted() {
 /// That each query finds something is in `demo/tests/dashboard.rs`.
 #[test]
 fn the_dashboard_is_whole() {
-    let dashboard: Value = serde_json::from_str(&read("wasmplugin/monitoring/dashboard.json")).unwrap();
+    let dashboard: Value =
+        serde_json::from_str(&read("wasmplugin/monitoring/dashboard.json")).unwrap();
     let variables: Vec<_> = dashboard["templating"]["list"].as_array().unwrap().iter().collect();
     let variables: Vec<_> = variables.iter().map(|v| v["name"].as_str().unwrap()).collect();
     let known = |name: &str| name.starts_with("__") || variables.contains(&name);
@@ -237,7 +238,8 @@ fn the_dashboard_is_whole() {
             assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
             let query = target["expr"].as_str().unwrap();
             for rest in query.split('$').skip(1) {
-                let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
+                let name =
+                    rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
                 assert!(known(name), "{title}: ${name}");
             }
             text += query;

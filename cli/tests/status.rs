@@ -42,7 +42,9 @@ async fn main() {
             weather::serve(options).await.unwrap();
         }
         // `cargo test NAME` runs this only if it is meant.
-        Some(argument) if argument == "--list" || !argument.starts_with('-') && !"status".contains(argument) => {}
+        Some(argument)
+            if argument == "--list"
+                || !argument.starts_with('-') && !"status".contains(argument) => {}
         _ => {
             the_story().await;
             a_track_that_is_lost().await;
@@ -67,7 +69,8 @@ async fn the_story() {
     let report: Value = serde_json::from_slice(&well.stdout).unwrap();
     let proxies = report["proxies"].as_array().unwrap();
     assert_eq!(proxies.len(), stage.mesh().pods().len());
-    let states: BTreeSet<_> = proxies.iter().map(|proxy| proxy["state"].as_str().unwrap()).collect();
+    let states: BTreeSet<_> =
+        proxies.iter().map(|proxy| proxy["state"].as_str().unwrap()).collect();
     assert!(matches!(states.first(), Some(state) if state.parse::<u32>().is_ok()), "{states:?}");
     assert_eq!(states.len(), 1);
     let kinds = proxies.iter().filter(|proxy| proxy["kind"] == "gateway").count();
@@ -81,12 +84,16 @@ async fn the_story() {
     fs::write(&other, fs::read_to_string(&plugin).unwrap().replace("exact: tester", "exact: t"))
         .unwrap();
     let differs = status(&stage, &["--config", other.to_str().unwrap()]);
-    assert_eq!((found(&differs), differs.status.code()), (findings(&[("configurations", "")]), Some(1)));
+    assert_eq!(
+        (found(&differs), differs.status.code()),
+        (findings(&[("configurations", "")]), Some(1))
+    );
 
     // An application that forwards nothing.
     stage.set(Switches { forward: Forward::None, ..STORY }).await.unwrap();
     let lost = in_this_time(&stage, Forward::None, &[]).await;
-    let at = ["frontend v2", "forecast v2"].map(|workload| ("workload", format!("weather/{workload}")));
+    let at =
+        ["frontend v2", "forecast v2"].map(|workload| ("workload", format!("weather/{workload}")));
     let at: Vec<_> = at.iter().map(|(code, workload)| (*code, &**workload)).collect();
     assert_eq!((found(&lost), lost.status.code()), (findings(&at), Some(1)));
 
@@ -201,7 +208,8 @@ async fn in_this_time(stage: &Stage, forward: Forward, more: &[&str]) -> Output 
 }
 
 fn found(output: &Output) -> Findings {
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(output)));
+    let report: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(output)));
     let findings = report["findings"].as_array().unwrap().iter();
     let of = |finding: &Value, field: &str| finding[field].as_str().unwrap_or_default().to_owned();
     findings.map(|finding| (of(finding, "code"), of(finding, "workload"))).collect()

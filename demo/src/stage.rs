@@ -209,8 +209,7 @@ impl Stage {
     {
         let (ask, mut asked) = mpsc::channel(8);
         let (switches, fails) = (self.switches.subscribe(), self.fails.subscribe());
-        let control =
-            Control::new(self.mesh.gateway(), switches, fails, ask, self.events.clone());
+        let control = Control::new(self.mesh.gateway(), switches, fails, ask, self.events.clone());
         let mut end = std::pin::pin!(act(control));
         let ended = self.mesh.ended();
         let mut ended = std::pin::pin!(ended);

@@ -183,13 +183,13 @@ mod tests {
     /// With any of the labels as labels, and the others in the name.
     #[test]
     fn what_prometheus_has_is_read_back() {
-        let sanitized = |name: &str| {
-            name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "_")
-        };
+        let sanitized =
+            |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "_");
         for family in Family::ALL {
             for value in family.values() {
                 let track = (family != Family::Events).then_some("v2");
-                let stat = Stat { family, track: track.map(str::to_owned), value: value.to_owned() };
+                let stat =
+                    Stat { family, track: track.map(str::to_owned), value: value.to_owned() };
                 let pairs = [("track", track), (family.column(), Some(value))];
                 for tagged in 0..4 {
                     let is_tag = |at: usize| tagged & (1 << at) != 0;

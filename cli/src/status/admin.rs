@@ -133,9 +133,8 @@ fn words(address: &Url) -> String {
 /// What an agent has put in the filter's place (Istio: `pkg/wasm/convert.go`).
 fn stand_in(dump: &Value) -> Option<State> {
     let filters = dump["configs"].as_array()?.iter().map(|config| &config["ecds_filter"]);
-    let mut prefixes = filters.filter_map(|filter| {
-        filter["typed_config"]["rules_stat_prefix"].as_str()
-    });
+    let mut prefixes =
+        filters.filter_map(|filter| filter["typed_config"]["rules_stat_prefix"].as_str());
     prefixes.find_map(|prefix| match prefix {
         "wasm-default-deny" => Some(State::NotFetched { refuses: Some(true) }),
         "wasm-default-allow" => Some(State::NotFetched { refuses: Some(false) }),

@@ -327,7 +327,8 @@ fn members(proxies: &[Proxy], config: &Config, known: &Known<'_>) -> Vec<Finding
             }
             for (name, of) in pods {
                 let of_track = |(stat, _): &(&_, u64)| is_match(stat, track);
-                let arrives = of.iter().any(|proxy| proxy.of(Family::Arrivals).any(|c| of_track(&c)));
+                let arrives =
+                    of.iter().any(|proxy| proxy.of(Family::Arrivals).any(|c| of_track(&c)));
                 if arrives || decided < FEWEST {
                     continue;
                 }
@@ -341,9 +342,10 @@ fn members(proxies: &[Proxy], config: &Config, known: &Known<'_>) -> Vec<Finding
                          none has arrived there{}",
                         ends(proxies, track)
                     ),
-                    action: "a route does not lead there, nobody calls it, or an application before \
+                    action:
+                        "a route does not lead there, nobody calls it, or an application before \
                              it forwards nothing (docs/applications.md)"
-                        .to_owned(),
+                            .to_owned(),
                 });
             }
         }
@@ -408,21 +410,24 @@ mod tests {
     fn story(reached: u64) -> Vec<Proxy> {
         use Family::{Arrivals, Decisions, Propagation};
         vec![
-            proxy(Kind::Gateway, "ingress", &[
-                (Decisions, "v2", "match", 10),
-                (Decisions, "baseline", "baseline", 90),
-            ]),
-            proxy(Kind::Sidecar, "frontend v2", &[
-                (Arrivals, "v2", "match", 10),
-                (Propagation, "v2", "request_id", 20),
-            ]),
+            proxy(
+                Kind::Gateway,
+                "ingress",
+                &[(Decisions, "v2", "match", 10), (Decisions, "baseline", "baseline", 90)],
+            ),
+            proxy(
+                Kind::Sidecar,
+                "frontend v2",
+                &[(Arrivals, "v2", "match", 10), (Propagation, "v2", "request_id", 20)],
+            ),
             proxy(Kind::Sidecar, "advertisement v1", &[(Arrivals, "v2", "baseline", 10)]),
             proxy(Kind::Sidecar, "forecast v2", &[(Arrivals, "v2", "match", reached)]),
         ]
     }
 
     fn config() -> Config {
-        let config = r#"{"tracks": [{"name": "v2", "workloads": {"frontend": "v2", "forecast": "v2"}}]}"#;
+        let config =
+            r#"{"tracks": [{"name": "v2", "workloads": {"frontend": "v2", "forecast": "v2"}}]}"#;
         Config::parse(config.as_bytes()).unwrap()
     }
 
@@ -493,7 +498,8 @@ mod tests {
         proxies[3].state = State::InForce(Fingerprint::from_number(8).unwrap());
         assert_eq!(found(&proxies, &WINDOW), pairs(&[("configurations", "")]));
         let mut config = config();
-        for (number, named) in [(7, "8 at weather/forecast v2"), (9, "7 at weather/advertisement")] {
+        for (number, named) in [(7, "8 at weather/forecast v2"), (9, "7 at weather/advertisement")]
+        {
             config.fingerprint = Fingerprint::from_number(number);
             let findings = configurations(&proxies, Some(&config));
             assert!(findings[0].message.contains(named), "{findings:?}");

@@ -176,7 +176,8 @@ impl Status {
             Output::Human => {
                 let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
                 let clear = if self.watch { clear } else { "" };
-                let now = if self.watch { format!("{}\n", Time::or_now(None)) } else { String::new() };
+                let now =
+                    if self.watch { format!("{}\n", Time::or_now(None)) } else { String::new() };
                 say!("{clear}{now}{}", show::tables(proxies, findings, when));
             }
         }

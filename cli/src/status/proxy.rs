@@ -124,7 +124,8 @@ pub(super) const FILTER: &str = r"release_track|wasm\.runtime\.v8\.active";
 /// An agent that has fetched an image at some time, and at another could not, does not tell what was
 /// last. All fetch the same one: where nobody has the filter now, it is not to be had.
 pub(super) fn settle(proxies: &mut [Proxy]) {
-    let is_without = |proxy: &Proxy| matches!(proxy.state, State::Absent | State::NotFetched { .. });
+    let is_without =
+        |proxy: &Proxy| matches!(proxy.state, State::Absent | State::NotFetched { .. });
     if proxies.iter().all(is_without) {
         let failed = proxies.iter_mut().filter(|proxy| proxy.stats.failed_fetches > 0);
         for proxy in failed.filter(|proxy| proxy.state == State::Absent) {
@@ -205,11 +206,8 @@ mod tests {
 
     #[test]
     fn a_proxy_that_began_anew_has_counted_all_of_it_since() {
-        let stat = |value: &str| Stat {
-            family: Family::Events,
-            track: None,
-            value: value.to_owned(),
-        };
+        let stat =
+            |value: &str| Stat { family: Family::Events, track: None, value: value.to_owned() };
         let counted = |counts: [u64; 3]| {
             let mut stats = Stats::default();
             for (value, count) in ["conflict", "stripped", "neutral"].into_iter().zip(counts) {

@@ -57,9 +57,9 @@ pub(super) fn tables(proxies: &[Proxy], findings: &[Finding], when: &str) -> Str
             .flat_map(|proxy| proxy.of(Family::Answers))
             .filter_map(|(stat, _)| stat.track.as_deref())
             .collect();
-        let responded = tracks.into_iter().map(|track| {
-            format!("{track}: {}", counts(of, &[Family::Answers], Some(track)))
-        });
+        let responded = tracks
+            .into_iter()
+            .map(|track| format!("{track}: {}", counts(of, &[Family::Answers], Some(track))));
         let responded = responded.collect::<Vec<_>>().join("; ");
         let happened = counts(of, &[Family::Events], None);
         if !responded.is_empty() || !happened.is_empty() {

@@ -29,8 +29,9 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
         None => (404, Vec::new()),
     };
     let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
     let mut stream = stream;
     stream.write_all(head.as_bytes())?;
     stream.write_all(&body)?;

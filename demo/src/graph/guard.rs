@@ -46,7 +46,9 @@ impl Responses {
     fn of(follows: &str, counted: &Counters) -> Self {
         let mut responses = Self::default();
         for (_, counter, count) in counted.iter() {
-            let Some(class) = counter.strip_prefix(&format!("answers {follows} ")) else { continue };
+            let Some(class) = counter.strip_prefix(&format!("answers {follows} ")) else {
+                continue;
+            };
             responses.all += count;
             if matches!(class, "5xx" | "grpc") {
                 responses.failed += count;

@@ -330,7 +330,11 @@ async fn guard(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     browser.until("document.querySelector('#released').textContent === 'v2'").await?;
     browser.click("#share").await?;
     share_is(browser, 50).await?;
-    browser.until("document.querySelector('#guard').textContent.startsWith('The guard watches: 50 % ')").await?;
+    browser
+        .until(
+            "document.querySelector('#guard').textContent.startsWith('The guard watches: 50 % ')",
+        )
+        .await?;
     let half = on_v2(browser).await?;
 
     choose(browser, "fails", "yes").await?;
