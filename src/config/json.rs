@@ -67,35 +67,24 @@ impl Node {
     /// and in whatever order the fields of an object stand.
     #[cold]
     pub(super) fn fingerprint(&self, path: &[Step<'_>]) -> u64 {
-        let mut hash = SipHasher24::new();
-        if let Some(node) = self.at(path) {
-            node.hash(&mut hash);
-        }
-        hash.finish()
+        self.at(path).map_or(0, Self::hash)
     }
 
-    fn hash(&self, hash: &mut SipHasher24) {
+    fn hash(&self) -> u64 {
         match self {
-            Self::Null => add(hash, b'0', b""),
-            Self::Bool(value) => add(hash, b'b', &[u8::from(*value)]),
+            Self::Null => hash(b'0', b""),
+            Self::Bool(value) => hash(b'b', &[u8::from(*value)]),
             // What istiod hands on has gone through a double, which may have been an integer.
-            Self::Number(number) => {
-                add(hash, b'n', &number.as_f64().unwrap_or_default().to_le_bytes());
-            }
-            Self::String(text) => add(hash, b's', text.as_bytes()),
+            Self::Number(number) => hash(b'n', &number.as_f64().unwrap_or_default().to_le_bytes()),
+            Self::String(text) => hash(b's', text.as_bytes()),
             Self::List(items) => {
-                items.iter().for_each(|item| item.hash(hash));
-                add(hash, b'l', &(items.len() as u64).to_le_bytes());
+                let list = hash(b'l', b"");
+                items.iter().fold(list, |list, item| joined(list, item.hash()))
             }
-            Self::Object(fields) => {
-                let mut sorted: Vec<_> = fields.iter().collect();
-                sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
-                for (name, value) in sorted {
-                    add(hash, b'f', name.as_bytes());
-                    value.hash(hash);
-                }
-                add(hash, b'o', &(fields.len() as u64).to_le_bytes());
-            }
+            // A sum is the same in any order.
+            Self::Object(fields) => fields.iter().fold(hash(b'o', b""), |object, (name, value)| {
+                object.wrapping_add(joined(hash(b'f', name.as_bytes()), value.hash()))
+            }),
         }
     }
 
@@ -149,11 +138,19 @@ impl fmt::Display for Node {
     }
 }
 
-/// A value's kind, its length, and itself.
-fn add(hash: &mut SipHasher24, kind: u8, value: &[u8]) {
+/// Of a value of some kind.
+fn hash(kind: u8, value: &[u8]) -> u64 {
+    let mut hash = SipHasher24::new();
     hash.write(&[kind]);
-    hash.write(&(value.len() as u64).to_le_bytes());
     hash.write(value);
+    hash.finish()
+}
+
+fn joined(one: u64, other: u64) -> u64 {
+    let mut hash = SipHasher24::new();
+    hash.write(&one.to_le_bytes());
+    hash.write(&other.to_le_bytes());
+    hash.finish()
 }
 
 /// The start of a long text.

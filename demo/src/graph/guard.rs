@@ -7,7 +7,7 @@ use release_track::track::BASELINE;
 use serde::Serialize;
 
 /// What is told of it; `assets/graph.js` reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Guard {
     has_stopped: bool,
