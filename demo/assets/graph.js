@@ -270,7 +270,9 @@ function tell() {
 
   for (const fieldset of document.querySelectorAll("fieldset")) {
     const name = fieldset.dataset.switch;
-    for (const input of fieldset.querySelectorAll("[type=radio]")) input.checked = input.value === chosen(state.switches)[name];
+    const value = chosen(state.switches)[name];
+    fieldset.dataset.inForce = value;
+    for (const input of fieldset.querySelectorAll("[type=radio]")) input.checked = input.value === value;
     const useless = { filter: state.switches.routes === "original", share: chosen(state.switches).filter === "off" }[name];
     fieldset.disabled = asked || state.applying || sending !== null || useless;
   }
@@ -321,7 +323,9 @@ async function release(percent) {
   focused.focus();
 }
 
-$("switches").addEventListener("change", ({ target }) => choose(target.name, target.value));
+addEventListener("change", ({ target }) => {
+  if (target.type === "radio") choose(target.name, target.value);
+});
 $("share").addEventListener("change", ({ target }) => release(target.valueAsNumber));
 $("share").addEventListener("input", () => {
   sliding = true;

@@ -17,6 +17,11 @@ pub(super) struct Alert {
 }
 
 impl Alert {
+    /// What a finding by it is called: `guard-stopped`.
+    pub(super) fn code(&self) -> String {
+        self.value.replace('_', "-")
+    }
+
     /// The alert about a word of a family.
     pub(super) fn about(family: Family, value: &str) -> Option<&'static Self> {
         ALERTS.iter().find(|alert| alert.family == family && alert.value == value)

@@ -214,7 +214,7 @@ fn counted(proxies: &[Proxy]) -> Vec<Finding> {
             });
             findings.push(Finding {
                 severity: alert.severity,
-                code: alert.value.clone(),
+                code: alert.code(),
                 workload: Some(workload),
                 proxies: names(&of),
                 message: format!("{}: {}", counts.collect::<Vec<_>>().join(", "), alert.summary),
@@ -235,10 +235,10 @@ fn stopped(proxies: &[Proxy]) -> Vec<Finding> {
         for (workload, of) in by_workload(proxies, |proxy| proxy.stats.stopped.contains(track)) {
             findings.push(Finding {
                 severity: alert.severity,
-                code: alert.value.clone(),
+                code: alert.code(),
                 workload: Some(workload),
                 proxies: names(&of),
-                message: format!("the guard of {track} has stopped its shares: {}", alert.summary),
+                message: format!("{track}: {}", alert.summary),
                 action: alert.action.clone(),
             });
         }
@@ -527,6 +527,6 @@ mod tests {
         let more = Stat { family: Family::Events, track: None, value: "token_invalid".to_owned() };
         proxies[0].stats.add(Metric::Counter(more), 1);
         let codes: Vec<_> = judge(&proxies, &known).into_iter().map(|f| f.code).collect();
-        assert_eq!(codes, ["crossed", "guard_stopped", "workload", "token_invalid"]);
+        assert_eq!(codes, ["crossed", "guard-stopped", "workload", "token-invalid"]);
     }
 }

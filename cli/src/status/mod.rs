@@ -50,8 +50,8 @@ As a plugin of kubectl (kubectl release-track status), the program is called kub
 It asks the API server for pods, and through it each proxy's agent: get and list of pods, and get of
 pods/proxy.
 
-Exit codes: 0 nothing is wrong, 1 something is (critical, or a warning), 2 nobody responds, or wrong
-usage.";
+Exit codes: 0 nothing is wrong, 1 something is (critical, or a warning), 2 wrong usage, or neither the
+API server nor Prometheus responds.";
 
 /// Tell what the proxies of a mesh do now, and what is wrong
 ///
@@ -140,19 +140,13 @@ impl Status {
             is_whole_mesh: matches!(source, Source::Cluster(_)) && self.namespace.is_empty(),
             is_of_one_time: is_scraped || between.is_some(),
         };
-        let mut before = match between {
-            Some(_) => Some(source.read()?),
-            None => None,
-        };
+        let mut before = between.map(|_| source.read()).transpose()?;
         loop {
             if let Some(between) = between {
                 sleep(between);
             }
             let read = source.read()?;
-            let now = match &before {
-                Some(before) => since(&read, before),
-                None => since(&read, &[]),
-            };
+            let now = since(&read, before.as_deref().unwrap_or_default());
             let findings = finding::judge(&now, &known);
             self.tell(&now, &findings, &when);
             if !self.watch {

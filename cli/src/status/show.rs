@@ -4,6 +4,7 @@ use super::finding::{Finding, Severity};
 use super::proxy::{Proxy, State};
 use anstyle::{AnsiColor, Style};
 use release_track::istio::node::Kind;
+use release_track::track::RESERVED;
 use release_track::vocabulary::Family;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,9 +31,10 @@ pub(super) fn tables(proxies: &[Proxy], findings: &[Finding], when: &str) -> Str
         let counted = proxy.stats.counts.iter().filter(|(_, count)| **count > 0);
         counted.filter_map(|(stat, _)| stat.track.as_ref()).chain(proxy.stats.shares.keys())
     });
-    let tracks: BTreeSet<_> = tracks.collect();
+    // What is no track comes last.
+    let tracks: BTreeSet<_> = tracks.map(|name| (RESERVED.contains(&&**name), name)).collect();
     let mut table = Table::new(&["TRACK", "SHARE", "WORKLOAD", "DECIDED", "ARRIVED", "CALLED"]);
-    for track in tracks {
+    for (_, track) in tracks {
         let mut name = track.clone();
         let mut share = share(proxies, track);
         for (workload, of) in &workloads {
@@ -80,12 +82,9 @@ pub(super) fn tables(proxies: &[Proxy], findings: &[Finding], when: &str) -> Str
         let _ = writeln!(text, "  = {action}\n");
     }
     let count = |wanted: Severity| findings.iter().filter(|f| f.severity == wanted).count();
-    let _ = write!(
-        text,
-        "{when}: {} critical, {} warnings",
-        count(Severity::Critical),
-        count(Severity::Warning)
-    );
+    let (critical, warnings) = (count(Severity::Critical), count(Severity::Warning));
+    let s = if warnings == 1 { "" } else { "s" };
+    let _ = write!(text, "{when}: {critical} critical, {warnings} warning{s}");
     text
 }
 

@@ -365,7 +365,7 @@ async fn choose(browser: &Browser, name: &str, to: &str) -> Result<()> {
     browser.click(&format!("label:has({input})")).await?;
     browser
         .until(&format!(
-            "document.querySelector('{input}').checked && \
+            "document.querySelector('fieldset[data-switch={name}]').dataset.inForce === '{to}' && \
              !document.querySelector('fieldset[data-switch={name}]').disabled"
         ))
         .await
