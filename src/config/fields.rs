@@ -4,9 +4,9 @@
 
 use super::valid::Isolation;
 use super::values::{
-    AppName, CookieDomain, CookieName, CookiePath, Correlated, DateTime, Domain, Duration, HeaderName, LabelName,
-    MatchedCookie, MatchedHeader, Minimum, ParameterName, Percent, PreviewKey, Regex, Retry, Slots,
-    TagKey, Text, TrackHeader, TrackName,
+    AppName, CookieDomain, CookieName, CookiePath, Correlated, DateTime, Domain, Duration,
+    HeaderName, LabelName, MatchedCookie, MatchedHeader, Minimum, ParameterName, Percent,
+    PreviewKey, Regex, Retry, Slots, TagKey, Text, TrackHeader, TrackName,
 };
 use crate::carrier::mint::Mint;
 use crate::carrier::propagator::Orphans;

@@ -57,9 +57,8 @@ pub(super) fn new(random: [u8; 16]) -> String {
 /// passes the filter anew, with the cookie that was added to it, and what its first response was to
 /// be given is lost. A client that had the identity before gets it once more.
 pub(super) fn may_be_new<'a>(view: &View<'_>, id: &'a [u8]) -> Option<&'a str> {
-    let is_ours = redirected_internally(view)
-        && id.len() == 32
-        && id.iter().all(u8::is_ascii_hexdigit);
+    let is_ours =
+        redirected_internally(view) && id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit);
     std::str::from_utf8(id).ok().filter(|_| is_ours)
 }
 

@@ -60,7 +60,10 @@ pub const TRACES: [(&str, &str); 19] = [
     ("uber-trace-id", "9f2b6c1e77b34da6e3ce829d0e0a4731%3A1%3A0%3A1"),
     ("x-amzn-trace-id", "Root=1-9f2b6c1e-77b34da6e3ce829d0e0a4731;Sampled=1"),
     ("x-amzn-trace-id", "Root=1"),
-    ("sw8", "1-NmFiN2M3ZTk4ZTNmNGUwZjlhNDUuNjIuMTc2NDcyMzMwMDAwMTAwMDE=-NWFi-3-ZmU=-aTE=-Lw==-MTA="),
+    (
+        "sw8",
+        "1-NmFiN2M3ZTk4ZTNmNGUwZjlhNDUuNjIuMTc2NDcyMzMwMDAwMTAwMDE=-NWFi-3-ZmU=-aTE=-Lw==-MTA=",
+    ),
     ("sw8", "1-dW5kZWZpbmVk-NWFi-3-ZmU=-aTE=-Lw==-MTA="),
     ("x-correlation-id", "order-4711/of-this-night"),
     ("x-correlation-id", "undefined"),
