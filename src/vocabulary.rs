@@ -110,6 +110,12 @@ words! {
         Stripped = "stripped": "the request leaves the mesh, and its track was removed",
         /// A value was too long for a rule's expression to look at, so that the rule did not hold.
         RegexLimit = "regex_limit": "a value is too long for a rule's expression to look at",
+        /// A host that is not under a cookie's domain may not set it for that.
+        CookieOutsideDomain = "cookie_outside_domain":
+            "the host is not under the cookie's domain, and gets it for itself alone",
+        /// A cookie with `SameSite=None` or `Partitioned` was not set over plain HTTP.
+        CookieWithoutTls = "cookie_without_tls":
+            "the cookie's attributes need TLS, the request came without, and it is not set",
         /// A guard stopped the shares of its track.
         GuardStopped = "guard_stopped": "too many of a track's responses failed, and its shares stop",
         /// A guard's time was over, and the shares of its track are tried again.

@@ -5,6 +5,7 @@ use crate::failure::{Failure, REFUSED};
 use crate::given::Given;
 use crate::output::{Output, say, to_json};
 use clap::Args;
+use release_track::decide::set_cookie::Cookie;
 use release_track::decide::token::{Key, PreviewKeys, Tokens};
 use release_track::syntax::target;
 use release_track::track::{BASELINE, Name, Names, RESERVED};
@@ -266,7 +267,7 @@ impl Verify {
             }
             Err(_) => self.token.clone().into_bytes(),
         };
-        let tokens = Tokens::new(preview.keys.clone(), &preview.parameter, "");
+        let tokens = Tokens::new(preview.keys.clone(), &preview.parameter, Cookie::named(""));
         let now = Time::or_now(self.now).since_epoch().as_secs();
         // A right signature is valid at the beginning of time.
         let read = tokens.verify(&token, 0);

@@ -56,7 +56,7 @@ fn runs(json: &[u8]) {
                 ("accept", "text/html"),
                 ("cookie", "user=tester"),
                 ("x-release-track", "v2"),
-                ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+                ("traceparent", "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01"),
             ];
             let headers: Lines = headers.map(|(name, value)| (name.into(), value.into())).into();
             exchange(&filter, &mut host, &Request { direction, headers, ..Request::default() });

@@ -165,7 +165,7 @@ fn reads_carriers(config: &Config) -> bool {
         Subject::Header(name) => is_carrier(config, name),
         _ => false,
     });
-    let sources = Source::ALL.iter().any(|source| source.header() == &*config.header);
+    let sources = Source::defaults().iter().any(|source| source.header() == &*config.header);
     identity || by_rule || sources
 }
 

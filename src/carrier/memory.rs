@@ -340,12 +340,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::carrier::propagator::watched;
-    use crate::carrier::request_id::Key;
-    use crate::carrier::trace_id::{Correlate, Source};
-    use crate::carrier::view::View;
     use crate::host::fake::FakeHost;
-    use crate::host::header_map::HeaderMap;
 
     fn new(slots: u32) -> (FakeHost, Memory) {
         let mut host = FakeHost { now_ms: 1_000_000, ..FakeHost::default() };
@@ -358,10 +353,9 @@ mod tests {
     }
 
     fn recall(host: &mut FakeHost, memory: &Memory, value: u64) -> Option<String> {
-        let headers: HeaderMap = [("x-datadog-trace-id", value.to_string())].iter().collect();
-        let view = View::read(&headers, &watched("t", &Source::ALL));
-        let ids = view.trace_ids(&Correlate::new(Source::ALL.to_vec(), Key::DEFAULT));
-        let recalled = memory.recall(host, ids)?;
+        let mut ids = Ids::default();
+        ids.add(id(value.into()));
+        let recalled = memory.recall(host, &ids)?;
         memory.renew(host, &recalled.renewal);
         Some(String::from_utf8(recalled.name).unwrap())
     }

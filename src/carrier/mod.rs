@@ -5,6 +5,7 @@
 
 pub mod baggage;
 pub mod header;
+mod made_up;
 pub mod memory;
 pub mod mint;
 pub mod propagator;

@@ -544,9 +544,13 @@ pub(super) fn watched(header: &str, sources: &[Source]) -> Watched {
         Carrier::Header => vec![(header, Found::Track)],
         Carrier::Baggage => vec![(BAGGAGE, Found::Baggage)],
         Carrier::RequestId => vec![(REQUEST_ID, Found::RequestId)],
-        Carrier::Remembered => {
-            sources.iter().map(|source| (source.header(), Found::Trace(*source))).collect()
-        }
+        Carrier::Remembered => (0..)
+            .zip(sources)
+            .map(|(place, source)| {
+                let is_alias = baggage::ALIASES.contains(&source.header());
+                (source.header(), Found::Trace { place, is_alias })
+            })
+            .collect(),
         Carrier::TraceId | Carrier::Workload => Vec::new(),
     });
     let contexts = mint::HEADERS.map(|name| (name, Found::TraceContext));

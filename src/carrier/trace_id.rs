@@ -1,21 +1,23 @@
-//! Carrier 4, its keys: trace ids that tracing hands from hop to hop anyway.
+//! Carrier 4, its keys: ids that tracing hands from hop to hop anyway.
 //!
 //! Each header is read into one canonical 128-bit value, so that the ids of one trace meet
-//! whatever header they come in. A malformed header holds no id.
+//! whatever header they come in. A malformed header holds no id, and neither does one whose id
+//! nobody drew: see `made_up`.
 //!
 //! ```
 //! use release_track::carrier::request_id::Key;
 //! use release_track::carrier::trace_id::Source;
 //!
-//! let id = |source: Source, value: &[u8]| source.parse(value, &Key::DEFAULT).unwrap();
-//! let w3c = id(Source::Traceparent, b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+//! let id = |header, value: &[u8]| Source::new(header).parse(value, &Key::DEFAULT).unwrap();
+//! let w3c = id("traceparent", b"00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01");
 //! // Datadog hands on the low half, in decimal.
-//! let datadog = id(Source::XDatadogTraceId, b"11803532876627986230");
+//! let datadog = id("x-datadog-trace-id", b"16415201302869067569");
 //! assert!(w3c.meets(datadog));
 //! ```
 
+use super::made_up;
 use super::request_id::{Key, Uuid};
-use crate::syntax::hex;
+use crate::syntax::{base64, hex};
 
 /// A trace id. One of 64 bits has a high half of zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,67 +49,103 @@ impl TraceId {
     }
 }
 
-/// The headers that may be listed in `propagation.correlate`.
+/// At most so many headers are listed.
+pub const MOST: usize = 16;
+
+/// An entry of `propagation.correlate`: a header that applications hand on, and how its ids are
+/// written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    header: Box<str>,
+    format: Format,
+}
+
+/// How an id is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Format {
     /// W3C Trace Context, section 3.2: `VERSION-TRACEID-PARENTID-FLAGS`
     Traceparent,
     /// B3 single header: `TRACEID-SPANID[-SAMPLED[-PARENTSPANID]]`
     B3,
     /// B3 multiple headers: 16 or 32 hex digits.
-    XB3TraceId,
-    /// The low 64 bits, in decimal.
-    XDatadogTraceId,
-    /// `TRACEID/SPANID;o=OPTIONS`
-    XCloudTraceContext,
+    B3TraceId,
+    /// Datadog: the low 64 bits, in decimal.
+    Decimal,
+    /// Google Cloud: `TRACEID/SPANID;o=OPTIONS`
+    CloudTrace,
     /// Jaeger: `TRACEID:SPANID:PARENTID:FLAGS`, leading zeros left out
-    UberTraceId,
+    Uber,
     /// AWS X-Ray: `Root=1-TIME-RANDOM;Parent=..;Sampled=..`
-    XAmznTraceId,
-    /// Where it is not a UUID, which could be tagged.
-    XRequestId,
+    Amzn,
+    /// SkyWalking's Cross Process Propagation Headers Protocol v3: eight fields with `-` between,
+    /// the second the trace id, any text in base64.
+    Sw8,
+    /// `x-request-id` where it is not a UUID, which could be tagged.
+    RequestId,
+    /// Any other header: the trace id where it is written as in `traceparent` or `b3` (as Elastic's
+    /// and Sentry's are), whose span differs from hop to hop; else the whole value.
+    Whole,
+}
+
+impl Format {
+    /// The headers whose form is known, in the order in which they are listed by default.
+    const OF_HEADERS: [(&str, Self); 9] = [
+        ("traceparent", Self::Traceparent),
+        ("b3", Self::B3),
+        ("x-b3-traceid", Self::B3TraceId),
+        ("x-datadog-trace-id", Self::Decimal),
+        ("x-cloud-trace-context", Self::CloudTrace),
+        ("uber-trace-id", Self::Uber),
+        ("x-amzn-trace-id", Self::Amzn),
+        ("x-request-id", Self::RequestId),
+        ("sw8", Self::Sw8),
+    ];
+
+    /// Reads a value. `key` is for texts of no known form.
+    fn parse(self, value: &[u8], key: &Key) -> Option<TraceId> {
+        match self {
+            Self::Traceparent => drawn(traceparent(value)?),
+            Self::B3 => drawn(b3(value)?),
+            Self::B3TraceId => drawn(b3_trace_id(value)?),
+            Self::Decimal => decimal(value),
+            Self::CloudTrace => drawn(exactly(32, value.split(|b| *b == b'/').next()?)?),
+            Self::Uber => drawn(uber(value)?),
+            Self::Amzn => drawn(amzn(value)?),
+            Self::Sw8 => sw8(value, key),
+            Self::RequestId => request_id(value, key),
+            Self::Whole => match traceparent(value).or_else(|| b3(value)) {
+                Some(id) => drawn(id),
+                None => text(value, key),
+            },
+        }
+    }
 }
 
 impl Source {
-    /// All, in the default order.
-    pub const ALL: [Self; 8] = [
-        Self::Traceparent,
-        Self::B3,
-        Self::XB3TraceId,
-        Self::XDatadogTraceId,
-        Self::XCloudTraceContext,
-        Self::UberTraceId,
-        Self::XAmznTraceId,
-        Self::XRequestId,
-    ];
+    /// A header, in lower case.
+    pub fn new(header: &str) -> Self {
+        let known = Format::OF_HEADERS.iter().find(|(name, _)| *name == header);
+        Self { header: header.into(), format: known.map_or(Format::Whole, |(_, format)| *format) }
+    }
 
-    /// The header's name.
-    pub const fn header(self) -> &'static str {
-        match self {
-            Self::Traceparent => "traceparent",
-            Self::B3 => "b3",
-            Self::XB3TraceId => "x-b3-traceid",
-            Self::XDatadogTraceId => "x-datadog-trace-id",
-            Self::XCloudTraceContext => "x-cloud-trace-context",
-            Self::UberTraceId => "uber-trace-id",
-            Self::XAmznTraceId => "x-amzn-trace-id",
-            Self::XRequestId => "x-request-id",
-        }
+    /// Those that are listed if nobody says otherwise.
+    pub fn defaults() -> Vec<Self> {
+        let listed = Format::OF_HEADERS.iter().filter(|(_, format)| *format != Format::Sw8);
+        listed.map(|(header, _)| Self::new(header)).collect()
+    }
+
+    /// The header's name, in lower case.
+    pub fn header(&self) -> &str {
+        &self.header
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// The id in a header's value. `key` is for ids of no known form.
-    pub fn parse(self, value: &[u8], key: &Key) -> Option<TraceId> {
-        let id = match self {
-            Self::Traceparent => traceparent(value)?,
-            Self::B3 => b3(value)?,
-            Self::XB3TraceId => b3_trace_id(value)?,
-            Self::XDatadogTraceId => decimal(value)?,
-            Self::XCloudTraceContext => exactly(32, value.split(|b| *b == b'/').next()?)?,
-            Self::UberTraceId => uber(value)?,
-            Self::XAmznTraceId => amzn(value)?,
-            Self::XRequestId => return opaque(value, key),
-        };
-        TraceId::new(id)
+    pub fn parse(&self, value: &[u8], key: &Key) -> Option<TraceId> {
+        self.format.parse(value, key)
     }
 }
 
@@ -119,7 +157,9 @@ pub struct Correlate {
 }
 
 impl Correlate {
-    pub fn new(sources: Vec<Source>, key: Key) -> Self {
+    /// Of more than [`MOST`] headers the rest is left out.
+    pub fn new(mut sources: Vec<Source>, key: Key) -> Self {
+        sources.truncate(MOST);
         Self { sources, key }
     }
 
@@ -127,11 +167,13 @@ impl Correlate {
         &self.sources
     }
 
-    /// The distinct ids, in the order of the list. `value` gives what a header holds.
-    pub fn ids<'a>(&self, value: impl Fn(Source) -> Option<&'a [u8]>) -> Ids {
+    /// The distinct ids, in the order of the list. `value` gives what the header at a place of the
+    /// list holds.
+    pub fn ids<'a>(&self, value: impl Fn(usize, Format) -> Option<&'a [u8]>) -> Ids {
         let mut ids = Ids::default();
-        for source in &self.sources {
-            if let Some(id) = value(*source).and_then(|value| source.parse(value, &self.key)) {
+        for (place, source) in self.sources.iter().enumerate() {
+            let value = value(place, source.format);
+            if let Some(id) = value.and_then(|value| source.parse(value, &self.key)) {
                 ids.add(id);
             }
         }
@@ -141,10 +183,10 @@ impl Correlate {
 
 /// Distinct ids, in order: at most one of each header.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ids([Option<TraceId>; Source::ALL.len()]);
+pub struct Ids([Option<TraceId>; MOST]);
 
 impl Ids {
-    fn add(&mut self, id: TraceId) {
+    pub(super) fn add(&mut self, id: TraceId) {
         if self.iter().any(|known| known.meets(id)) {
             return;
         }
@@ -160,6 +202,11 @@ impl Ids {
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
+}
+
+/// An id of a known form, if somebody drew it.
+fn drawn(id: u128) -> Option<TraceId> {
+    TraceId::new(id).filter(|_| !made_up::number(id))
 }
 
 /// Hex digits of any case, as many as fit.
@@ -196,11 +243,11 @@ fn b3_trace_id(value: &[u8]) -> Option<u128> {
     matches!(value.len(), 16 | 32).then(|| number(value)).flatten()
 }
 
-fn decimal(value: &[u8]) -> Option<u128> {
-    if !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(value).ok()?.parse::<u64>().ok().map(u128::from)
+fn decimal(value: &[u8]) -> Option<TraceId> {
+    // As it is written, and as it is: either may have been made up.
+    let digits = number(value).filter(|_| value.iter().all(u8::is_ascii_digit))?;
+    let id = std::str::from_utf8(value).ok()?.parse::<u64>().ok()?;
+    drawn(id.into()).filter(|_| !made_up::number(digits))
 }
 
 fn uber(value: &[u8]) -> Option<u128> {
@@ -222,18 +269,36 @@ fn amzn(value: &[u8]) -> Option<u128> {
     Some(exactly(8, time)? << 96 | exactly(24, random)?)
 }
 
-/// Text of any form, by a keyed hash of it all. Envoy writes to index 14 of every id of 36
-/// characters, so that one counts as `0`.
-fn opaque(value: &[u8], key: &Key) -> Option<TraceId> {
-    const LONGEST: usize = 256;
-    if value.is_empty() || value.len() > LONGEST || Uuid::parse(value).is_some() {
+fn sw8(value: &[u8], key: &Key) -> Option<TraceId> {
+    let mut fields = value.splitn(8, |b| *b == b'-');
+    let (sample, id) = (fields.next()?, fields.next()?);
+    if !matches!(sample, b"0" | b"1") || fields.count() != 6 {
         return None;
     }
-    let mut text = value.to_vec();
-    if let Some(reason) = text.get_mut(14).filter(|_| value.len() == 36) {
+    text(base64::decode(id, &mut [0; LONGEST])?, key)
+}
+
+fn request_id(value: &[u8], key: &Key) -> Option<TraceId> {
+    if Uuid::parse(value).is_some() {
+        return None;
+    }
+    // Envoy writes to index 14 of every id of 36 characters, so that one counts as `0`.
+    let mut masked = <[u8; 36]>::try_from(value).ok();
+    if let Some(reason) = masked.as_mut().and_then(|masked| masked.get_mut(14)) {
         *reason = b'0';
     }
-    TraceId::new(key.hash128(&text))
+    text(masked.as_ref().map_or(value, |masked| masked.as_slice()), key)
+}
+
+/// The longest text that counts as an id, in bytes.
+const LONGEST: usize = 256;
+
+/// Text of any form, by a keyed hash of it all.
+fn text(value: &[u8], key: &Key) -> Option<TraceId> {
+    if value.len() > LONGEST || made_up::text(value) {
+        return None;
+    }
+    TraceId::new(key.hash128(value))
 }
 
 #[cfg(test)]
@@ -243,92 +308,136 @@ mod tests {
     use crate::carrier::view::View;
     use crate::host::header_map::HeaderMap;
 
-    fn ids(sources: &[Source], lines: &[(&str, &str)]) -> Vec<u128> {
+    fn ids(headers: &[&str], lines: &[(&str, &str)]) -> Vec<u128> {
+        let sources: Vec<_> = headers.iter().map(|header| Source::new(header)).collect();
         let headers: HeaderMap = lines.iter().collect();
-        let request = View::read(&headers, &watched("x-release-track", sources));
-        let correlate = Correlate::new(sources.to_vec(), Key::DEFAULT);
+        let request = View::read(&headers, &watched("x-release-track", &sources));
+        let correlate = Correlate::new(sources, Key::DEFAULT);
         request.trace_ids(&correlate).iter().map(TraceId::value).collect()
     }
 
-    const ID: u128 = 0x4bf92f3577b34da6_a3ce929d0e0e4736;
-    const LOW: u128 = 0xa3ce929d0e0e4736;
+    fn all() -> Vec<&'static str> {
+        Format::OF_HEADERS.iter().map(|(header, _)| *header).collect()
+    }
 
-    fn read(source: Source, value: &str) -> Option<u128> {
-        source.parse(value.as_bytes(), &Key::DEFAULT).map(TraceId::value)
+    const ID: u128 = 0x9f2b6c1e77b34da6_e3ce829d0e0a4731;
+    const LOW: u128 = 0xe3ce829d0e0a4731;
+
+    fn read(header: &str, value: &str) -> Option<u128> {
+        Source::new(header).parse(value.as_bytes(), &Key::DEFAULT).map(TraceId::value)
     }
 
     #[test]
     fn every_form_is_read() {
-        use Source::*;
-        for (source, value, id) in [
-            (Traceparent, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", ID),
-            (Traceparent, "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-00", ID),
-            (Traceparent, "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", ID),
-            (B3, "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1-05e3ac9a4f6e3b90", ID),
-            (B3, "a3ce929d0e0e4736-00f067aa0ba902b7", LOW),
-            (XB3TraceId, "4bf92f3577b34da6a3ce929d0e0e4736", ID),
-            (XB3TraceId, "A3CE929D0E0E4736", LOW),
-            (XDatadogTraceId, "11803532876627986230", LOW),
-            (XCloudTraceContext, "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=1", ID),
-            (XCloudTraceContext, "4bf92f3577b34da6a3ce929d0e0e4736", ID),
-            (UberTraceId, "4bf92f3577b34da6a3ce929d0e0e4736:f067aa0ba902b7:0:1", ID),
-            (UberTraceId, "a3ce929d0e0e4736%3Af067aa0ba902b7%3A0%3A1", LOW),
-            (UberTraceId, "1:2:0:1", 1),
-            (XAmznTraceId, "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736", ID),
-            (XAmznTraceId, "Self=1-0-0; Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Sampled=1", ID),
+        for (header, value, id) in [
+            ("traceparent", "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01", ID),
+            ("traceparent", "00-9F2B6C1E77B34DA6E3CE829D0E0A4731-00f067aa0ba902b7-00", ID),
+            ("traceparent", "01-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01-more", ID),
+            ("b3", "9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-1-05e3ac9a4f6e3b90", ID),
+            ("b3", "e3ce829d0e0a4731-00f067aa0ba902b7", LOW),
+            ("x-b3-traceid", "9f2b6c1e77b34da6e3ce829d0e0a4731", ID),
+            ("x-b3-traceid", "E3CE829D0E0A4731", LOW),
+            ("x-datadog-trace-id", "16415201302869067569", LOW),
+            ("x-cloud-trace-context", "9f2b6c1e77b34da6e3ce829d0e0a4731/67667974448284343;o=1", ID),
+            ("x-cloud-trace-context", "9f2b6c1e77b34da6e3ce829d0e0a4731", ID),
+            ("uber-trace-id", "9f2b6c1e77b34da6e3ce829d0e0a4731:f067aa0ba902b7:0:1", ID),
+            ("uber-trace-id", "e3ce829d0e0a4731%3Af067aa0ba902b7%3A0%3A1", LOW),
+            ("uber-trace-id", "9d0e0a4731:2:0:1", 0x9d0e0a4731),
+            ("x-amzn-trace-id", "Root=1-9f2b6c1e-77b34da6e3ce829d0e0a4731", ID),
+            (
+                "x-amzn-trace-id",
+                "Self=1-0-0; Root=1-9f2b6c1e-77b34da6e3ce829d0e0a4731;Sampled=1",
+                ID,
+            ),
+            (
+                "elastic-apm-traceparent",
+                "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01",
+                ID,
+            ),
+            ("sentry-trace", "9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-1", ID),
         ] {
-            assert_eq!(read(source, value), Some(id), "{source:?} {value}");
+            assert_eq!(read(header, value), Some(id), "{header} {value}");
         }
     }
 
     #[test]
     fn malformed_headers_hold_no_id() {
-        use Source::*;
-        for (source, value) in [
-            (Traceparent, ""),
-            (Traceparent, "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01"),
-            (Traceparent, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"),
-            (Traceparent, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more"),
-            (Traceparent, "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-            (Traceparent, "00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
-            (Traceparent, "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01"),
-            (B3, "0"),
-            (B3, "4bf92f3577b34da6a3ce929d0e0e4736"),
-            (B3, "4bf92f3577b34da6-1"),
-            (XB3TraceId, "4bf92f3577b34da"),
-            (XB3TraceId, "0000000000000000"),
-            (XDatadogTraceId, "18446744073709551616"),
-            (XDatadogTraceId, "+1"),
-            (XDatadogTraceId, ""),
-            (XDatadogTraceId, "12a"),
-            (XCloudTraceContext, "4bf92f35/1"),
-            (UberTraceId, "4bf92f3577b34da6a3ce929d0e0e4736"),
-            (UberTraceId, "4bf92f3577b34da6a3ce929d0e0e47360:1:0:1"),
-            (UberTraceId, ":1:0:1"),
-            (UberTraceId, "1%3B2"),
-            (XAmznTraceId, "Root=2-4bf92f35-77b34da6a3ce929d0e0e4736"),
-            (XAmznTraceId, "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736-1"),
-            (XAmznTraceId, "root=1-4bf92f35-77b34da6a3ce929d0e0e4736"),
-            (XRequestId, ""),
-            (XRequestId, "73cf9109-747e-4c23-92e0-3376878b904e"),
+        for (header, value) in [
+            ("traceparent", ""),
+            ("traceparent", "00-9f2b6c1e77b34da6e3ce829d0e0a473-00f067aa0ba902b7-01"),
+            ("traceparent", "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7"),
+            ("traceparent", "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01-more"),
+            ("traceparent", "ff-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01"),
+            ("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+            ("traceparent", "00-9f2b6c1e77b34da6e3ce829d0e0a473g-00f067aa0ba902b7-01"),
+            ("b3", "0"),
+            ("b3", "9f2b6c1e77b34da6e3ce829d0e0a4731"),
+            ("b3", "9f2b6c1e77b34da6-1"),
+            ("x-b3-traceid", "9f2b6c1e77b34da"),
+            ("x-b3-traceid", "0000000000000000"),
+            ("x-datadog-trace-id", "18446744073709551616"),
+            ("x-datadog-trace-id", "+17"),
+            ("x-datadog-trace-id", ""),
+            ("x-datadog-trace-id", "12a"),
+            ("x-cloud-trace-context", "9f2b6c1e/1"),
+            ("uber-trace-id", "9f2b6c1e77b34da6e3ce829d0e0a4731"),
+            ("uber-trace-id", "9f2b6c1e77b34da6e3ce829d0e0a47310:1:0:1"),
+            ("uber-trace-id", ":1:0:1"),
+            ("uber-trace-id", "9d0e%3B2"),
+            ("x-amzn-trace-id", "Root=2-9f2b6c1e-77b34da6e3ce829d0e0a4731"),
+            ("x-amzn-trace-id", "Root=1-9f2b6c1e-77b34da6e3ce829d0e0a4731-1"),
+            ("x-amzn-trace-id", "root=1-9f2b6c1e-77b34da6e3ce829d0e0a4731"),
+            ("x-request-id", ""),
+            ("x-request-id", "73cf9109-747e-4c23-92e0-3376878b904e"),
         ] {
-            assert_eq!(read(source, value), None, "{source:?} {value}");
+            assert_eq!(read(header, value), None, "{header} {value}");
         }
-        assert_eq!(read(XRequestId, &"x".repeat(257)), None);
+        let long = |length| "0123456789abcdefghijklmnopqrstuvwxyz".repeat(8)[..length].to_owned();
+        assert!(read("x-request-id", &long(256)).is_some());
+        assert_eq!(read("x-request-id", &long(257)), None);
     }
 
     #[test]
-    fn other_request_ids_are_hashed_whole() {
-        let id = |text: &str| read(Source::XRequestId, text);
-        assert!(id("job-17").is_some());
-        assert_ne!(id("job-17"), id("job-18"));
-        assert_ne!(id("job-17"), id("JOB-17"));
-        let masked = |c: char| id(&format!("not-a-uuid-but{c}of-thirty-six-letters"));
-        assert_eq!(masked('9'), masked('4'));
+    fn other_texts_are_hashed_whole() {
+        let id = |text: &str| read("x-request-id", text);
+        assert!(id("job-17-of-this-night").is_some());
+        assert_ne!(id("job-17-of-this-night"), id("job-18-of-this-night"));
+        assert_ne!(id("job-17-of-this-night"), id("JOB-17-of-this-night"));
+        let masked = |c: char| format!("not-a-uuid-but{c}of-thirty-six-letters");
+        assert_eq!(id(&masked('9')), id(&masked('4')));
         assert_ne!(
             id("not-a-uuid-but9of-35-letters......."),
             id("not-a-uuid-but4of-35-letters.......")
         );
+        // Envoy writes to no other header.
+        let other = |text: &str| read("x-correlation-id", text);
+        assert_ne!(other(&masked('9')), other(&masked('4')));
+        assert_eq!(other("job-17-of-this-night"), id("job-17-of-this-night"));
+        assert!(other("73cf9109-747e-4c23-92e0-3376878b904e").is_some());
+    }
+
+    #[test]
+    fn skywalking_has_its_trace_id_in_the_second_field() {
+        // 6ab7c7e98e3f4e0f9a45.62.17647233000010001
+        let id = "NmFiN2M3ZTk4ZTNmNGUwZjlhNDUuNjIuMTc2NDcyMzMwMDAwMTAwMDE=";
+        let rest = "NWFi-3-ZnJvbnRlbmQ=-aTE=-R0VUOi8=-MTAuMC4wLjE6ODA=";
+        let sw8 = |value: &str| read("sw8", value);
+        let whole = sw8(&format!("1-{id}-{rest}"));
+        assert_eq!(whole, read("x-any", "6ab7c7e98e3f4e0f9a45.62.17647233000010001"));
+        assert!(whole.is_some());
+        let other_span = rest.replace("-3-", "-0-").replace("NWFi", "Nzg5");
+        assert_eq!(sw8(&format!("0-{id}-{other_span}")), whole);
+        for value in [
+            format!("2-{id}-{rest}"),
+            format!("{id}-{rest}"),
+            format!("1-{id}"),
+            format!("1-{}-{rest}", id.replace('N', "_")),
+            format!("1--{rest}"),
+            format!("1-dW5kZWZpbmVkdW5kZWZpbmVk-{rest}"),
+            format!("1-{}-{rest}", "QUJD".repeat(86)),
+        ] {
+            assert_eq!(sw8(&value), None, "{value}");
+        }
     }
 
     #[test]
@@ -343,22 +452,35 @@ mod tests {
     #[test]
     fn distinct_ids_in_the_order_of_the_list() {
         let lines = [
-            ("x-request-id", "job"),
-            ("x-datadog-trace-id", "7"),
-            ("uber-trace-id", "5:1:0:1"),
-            ("x-b3-traceid", "a3ce929d0e0e4736"),
-            ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            ("x-request-id", "job-17-of-this-night"),
+            ("x-datadog-trace-id", "7301"),
+            ("uber-trace-id", "5a17:1:0:1"),
+            ("x-b3-traceid", "e3ce829d0e0a4731"),
+            ("traceparent", "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01"),
         ];
-        assert_eq!(ids(&Source::ALL, &lines)[..3], [ID, 7, 5]);
-        assert_eq!(ids(&Source::ALL, &lines).len(), 4);
-        assert_eq!(ids(&[Source::UberTraceId, Source::XDatadogTraceId], &lines), [5, 7]);
+        assert_eq!(ids(&all(), &lines)[..3], [ID, 7301, 0x5a17]);
+        assert_eq!(ids(&all(), &lines).len(), 4);
+        assert_eq!(ids(&["uber-trace-id", "x-datadog-trace-id"], &lines), [0x5a17, 7301]);
         assert_eq!(ids(&[], &lines), []);
     }
 
     #[test]
+    fn as_many_headers_as_are_listed() {
+        let names: Vec<_> = (0..=MOST).map(|number| format!("x-id-{number}")).collect();
+        let lines: Vec<_> =
+            names.iter().map(|name| (&**name, format!("{name}-of-this-night"))).collect();
+        let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, &**value)).collect();
+        let names: Vec<_> = names.iter().map(|name| &**name).collect();
+        assert_eq!(ids(&names, &lines).len(), MOST);
+        assert_eq!(ids(&names[..3], &lines[2..]).len(), 1);
+    }
+
+    #[test]
     fn lines_that_differ_hold_none() {
-        let name = Source::XDatadogTraceId.header();
-        assert_eq!(ids(&Source::ALL, &[(name, "7"), (name, "7")]), [7]);
-        assert_eq!(ids(&Source::ALL, &[(name, "7"), (name, "8")]), []);
+        let lines = |first, second| {
+            ids(&all(), &[("x-datadog-trace-id", first), ("x-datadog-trace-id", second)])
+        };
+        assert_eq!(lines("7301", "7301"), [7301]);
+        assert_eq!(lines("7301", "8405"), []);
     }
 }

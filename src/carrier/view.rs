@@ -1,7 +1,7 @@
 //! A view of a request: one look over its headers, for the lines that carriers live in.
 
 use super::request_id::Uuid;
-use super::trace_id::{Correlate, Ids, Source, TraceId};
+use super::trace_id::{Correlate, Format, Ids, MOST, TraceId};
 use crate::host::header_map::{HeaderMap, Sieve};
 use crate::track::Carried;
 use crate::vocabulary::Carrier;
@@ -79,7 +79,8 @@ pub struct View<'a> {
     pub(super) minted: OnceCell<TraceId>,
     uuid: OnceCell<Option<Uuid<'a>>>,
     trace_ids: OnceCell<Ids>,
-    trace: [Lines<'a>; Source::ALL.len()],
+    /// By their place in `propagation.correlate`.
+    trace: [Lines<'a>; MOST],
 }
 
 impl<'a> View<'a> {
@@ -106,10 +107,10 @@ impl<'a> View<'a> {
                 Some(Found::Baggage) => view.has_baggage = true,
                 Some(Found::Alias | Found::BaggageAlias) => view.has_alias = true,
                 Some(Found::TraceContext) => view.has_trace = true,
-                Some(Found::Trace(source)) => {
+                Some(Found::Trace { place, is_alias }) => {
                     view.has_trace = true;
-                    view.has_alias |= source == Source::XAmznTraceId;
-                    if let Some(lines) = view.trace.get_mut(source as usize) {
+                    view.has_alias |= is_alias;
+                    if let Some(lines) = view.trace.get_mut(usize::from(place)) {
                         lines.add(value);
                     }
                 }
@@ -122,10 +123,11 @@ impl<'a> View<'a> {
     /// none.
     pub fn trace_ids(&self, correlate: &Correlate) -> &Ids {
         self.trace_ids.get_or_init(|| {
-            correlate.ids(|source| match source {
-                // No trace id, as `Source::parse` finds too: here that is known already.
-                Source::XRequestId if self.uuid().is_some() => None,
-                _ => self.trace(source).agreed(),
+            correlate.ids(|place, format| match format {
+                // No trace id, as its format finds too: here that is known already.
+                Format::RequestId if self.uuid().is_some() => None,
+                Format::RequestId => self.id.agreed(),
+                _ => self.trace.get(place).copied().and_then(Lines::agreed),
             })
         })
     }
@@ -133,14 +135,6 @@ impl<'a> View<'a> {
     /// The first `x-request-id`, if it is in the form of a UUID.
     pub fn uuid(&self) -> Option<Uuid<'a>> {
         *self.uuid.get_or_init(|| self.id.first().and_then(Uuid::parse))
-    }
-
-    /// The lines of a header that may hold a trace id, if it is watched.
-    pub fn trace(&self, source: Source) -> Lines<'a> {
-        match source {
-            Source::XRequestId => self.id,
-            _ => self.trace.get(source as usize).copied().unwrap_or_default(),
-        }
     }
 }
 
@@ -150,7 +144,11 @@ pub(super) enum Found {
     Track,
     RequestId,
     Baggage,
-    Trace(Source),
+    /// The header at this place of `propagation.correlate`; it may be an alias of the baggage, too.
+    Trace {
+        place: u8,
+        is_alias: bool,
+    },
     /// One of [`super::mint::HEADERS`] that is not listed.
     TraceContext,
     /// One of [`super::baggage::ALIASES`].
@@ -213,6 +211,7 @@ fn is_alias(known: &[u8], name: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::carrier::propagator::watched;
+    use crate::carrier::trace_id::Source;
 
     #[test]
     fn lines_agree_only_when_all_are_equal() {
@@ -232,7 +231,7 @@ mod tests {
 
     #[test]
     fn aliases_differ_only_in_dashes() {
-        let watched = watched("x-release-track", &[Source::XB3TraceId]);
+        let watched = watched("x-release-track", &[Source::new("x-b3-traceid")]);
         for alias in [
             "x_release_track",
             "x-release_track",
@@ -266,7 +265,8 @@ mod tests {
 
     #[test]
     fn one_look_finds_all() {
-        let watched = watched("x-release-track", &[Source::B3, Source::XRequestId]);
+        let sources = ["x-request-id", "b3"].map(Source::new);
+        let watched = watched("x-release-track", &sources);
         let headers: HeaderMap = [
             ("b3", "1"),
             ("traceparent", "2"),
@@ -278,9 +278,8 @@ mod tests {
         .iter()
         .collect();
         let view = View::read(&headers, &watched);
-        assert_eq!(view.trace(Source::B3), Lines::Many { first: b"1", equal: true });
-        assert_eq!(view.trace(Source::Traceparent), Lines::None);
-        assert_eq!(view.trace(Source::XRequestId), Lines::One(b"3"));
+        assert_eq!(view.trace[..2], [Lines::None, Lines::Many { first: b"1", equal: true }]);
+        assert_eq!(view.id, Lines::One(b"3"));
         assert!(view.has_alias && view.has_baggage);
         assert_eq!(view.track, Lines::None);
     }

@@ -11,9 +11,10 @@ use super::values::{
 };
 use crate::carrier::propagator::Propagation;
 use crate::carrier::request_id::{Key, Tagger};
-use crate::carrier::trace_id::Correlate;
+use crate::carrier::trace_id::{self, Correlate};
 use crate::decide::identity::Identity;
 use crate::decide::rules::{Rule, Rules, Subject};
+use crate::decide::set_cookie::Cookie;
 use crate::decide::share::{Share, Shares, WHOLE};
 use crate::decide::token::{PreviewConfig, PreviewKeys};
 use crate::guard::{Guard, Guards, Limits};
@@ -289,6 +290,11 @@ fn compile_propagation(
             "at least one key is required; leave the field out for the published one",
         ));
     };
+    let listed = propagation.correlate.len();
+    if listed > trace_id::MOST {
+        let path = [Step::Field("propagation"), Step::Field("correlate")];
+        return Err(too_many(&path, format!("{listed} headers"), trace_id::MOST));
+    }
     let sources = propagation.correlate.into_iter().map(|Correlated(source)| source).collect();
     let tagger = Tagger::new(&keys, names).map_err(|(one, other)| Error {
         path: "tracks".to_owned(),
@@ -334,14 +340,15 @@ fn compile_preview(
             });
         }
     };
-    let (ParameterName(parameter), CookieName(cookie)) = (preview.parameter, preview.cookie);
-    if matches!(identity, Identity::Cookie(name) if *name == cookie) {
+    let (ParameterName(parameter), CookieName(name)) = (preview.parameter, preview.cookie);
+    if matches!(identity, Identity::Cookie(cookie) if cookie.name == name) {
         return Err(Error {
             path: "preview.cookie".to_owned(),
-            found: format!("{cookie:?}"),
+            found: format!("{name:?}"),
             allowed: "this is identity.cookie too; each needs a cookie of its own".to_owned(),
         });
     }
+    let cookie = Cookie { name, attributes: preview.attributes.into() };
     Ok(PreviewConfig { keys, parameter, cookie })
 }
 

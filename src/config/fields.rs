@@ -4,9 +4,9 @@
 
 use super::valid::Isolation;
 use super::values::{
-    AppName, CookieName, Correlated, DateTime, Domain, Duration, HeaderName, LabelName,
-    MatchedCookie, MatchedHeader, Minimum, ParameterName, Percent, PreviewKey, Regex, Retry, Slots,
-    TagKey, Text, TrackHeader, TrackName,
+    AppName, CookieDomain, CookieName, CookiePath, Correlated, DateTime, Domain, Duration,
+    HeaderName, LabelName, MatchedCookie, MatchedHeader, Minimum, ParameterName, Percent,
+    PreviewKey, Regex, Retry, Slots, TagKey, Text, TrackHeader, TrackName,
 };
 use crate::carrier::mint::Mint;
 use crate::carrier::propagator::Orphans;
@@ -14,6 +14,7 @@ use crate::carrier::request_id::Key;
 use crate::carrier::trace_id;
 use crate::decide::identity::Identity as Source;
 use crate::decide::rules::{Condition, Subject, Test};
+use crate::decide::set_cookie::{self, Cookie, SameSite};
 use crate::decide::share;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -331,7 +332,9 @@ pub(super) struct Propagation {
     pub(super) request_id: bool,
     /// write and read the baggage member release-track
     pub(super) baggage: bool,
-    /// headers whose ids are remembered, in the order in which they are looked up
+    /// headers whose ids are remembered, in the order in which they are looked up: of a known form,
+    /// or any others by their whole value
+    #[cfg_attr(feature = "schema", schemars(extend("maxItems" = trace_id::MOST)))]
     pub(super) correlate: Vec<Correlated>,
     /// trace contexts that a tracked request is given where it has none, with the tag in their ids
     pub(super) mint: Mint,
@@ -355,7 +358,7 @@ impl Default for Propagation {
         Self {
             request_id: true,
             baggage: true,
-            correlate: trace_id::Source::ALL.map(Correlated).into(),
+            correlate: trace_id::Source::defaults().into_iter().map(Correlated).collect(),
             mint: Mint::default(),
             ttl: Duration(60_000),
             slots: Slots::default(),
@@ -377,7 +380,7 @@ const IDENTITY_COOKIE: &str = "release-track-id";
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { source: Source::Cookie(IDENTITY_COOKIE.into()), salt: Box::default() }
+        Self { source: Source::Cookie(Cookie::named(IDENTITY_COOKIE)), salt: Box::default() }
     }
 }
 
@@ -393,6 +396,9 @@ pub(super) struct IdentityFields {
     header: Option<HeaderName>,
     /// this query parameter's value
     query_param: Option<Text>,
+    /// of the cookie where it is set
+    #[cfg_attr(feature = "schema", schemars(extend("default" = {})))]
+    attributes: Option<Attributes>,
     /// makes these shares independent of those of another salt
     salt: Option<Box<str>>,
 }
@@ -402,16 +408,46 @@ impl TryFrom<IdentityFields> for Identity {
 
     #[cold]
     fn try_from(fields: IdentityFields) -> Result<Self, &'static str> {
-        let IdentityFields { cookie, header, query_param, salt } = fields;
+        let IdentityFields { cookie, header, query_param, attributes, salt } = fields;
         let salt = salt.unwrap_or_default();
+        let is_cookie = header.is_none() && query_param.is_none();
+        if attributes.is_some() && !is_cookie {
+            return Err("attributes are those of a cookie, and none is set here");
+        }
         let source = match (cookie, header, query_param) {
-            (None, None, None) => return Ok(Self { salt, ..Self::default() }),
-            (Some(CookieName(name)), None, None) => Source::Cookie(name),
+            (cookie, None, None) => {
+                let name = cookie.map_or(IDENTITY_COOKIE.into(), |CookieName(name)| name);
+                Source::Cookie(Cookie { name, attributes: attributes.unwrap_or_default().into() })
+            }
             (None, Some(HeaderName(name)), None) => Source::Header(name),
             (None, None, Some(Text(name))) => Source::QueryParam(name),
             _ => return Err("only one of cookie, header and queryParam is allowed here"),
         };
         Ok(Self { source, salt })
+    }
+}
+
+/// `identity.attributes` and `preview.attributes`
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Attributes {
+    /// hosts of this domain share the cookie; by default it is the host's alone
+    domain: Option<CookieDomain>,
+    /// only paths from here on have it
+    path: CookiePath,
+    /// whether other sites' requests bear it: as a person goes to a page (lax), never (strict), or
+    /// always (none, over TLS only)
+    same_site: SameSite,
+    /// browsers keep one for each site that embeds the page; over TLS only
+    partitioned: bool,
+}
+
+impl From<Attributes> for set_cookie::Attributes {
+    fn from(attributes: Attributes) -> Self {
+        let Attributes { domain, path: CookiePath(path), same_site, partitioned } = attributes;
+        let domain = domain.map(|CookieDomain(domain)| domain);
+        Self { domain, path, same_site, partitioned }
     }
 }
 
@@ -430,6 +466,10 @@ pub(super) struct Preview {
     /// the cookie that keeps a link's token
     #[serde(default = "preview_cookie")]
     pub(super) cookie: CookieName,
+    /// of that cookie
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = {})))]
+    pub(super) attributes: Attributes,
 }
 
 fn preview_cookie() -> CookieName {

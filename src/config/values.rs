@@ -95,6 +95,31 @@ strings! {
         false => Err("a cookie's name is a token of letters, digits and -_. or the like".into()),
     };
 
+    /// The domain of a cookie, in lower case (RFC 6265 section 5.2.3: a dot before it means nothing).
+    #[cfg_attr(feature = "schema", derive(serde::Serialize))]
+    CookieDomain(Box<str>) {
+        "pattern": "^[.]?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+        "maxLength": 254
+    } = |text| {
+        let domain = text.strip_prefix('.').unwrap_or(text);
+        // An address has no domain, and none ends in a digit's label (RFC 1123 section 2.1).
+        let is_name = domain.rsplit('.').next().is_some_and(|top| top.starts_with(|c: char| c.is_ascii_alphabetic()));
+        match is_name && domain.len() <= 253 && domain.split('.').all(is_label) {
+            true => Ok(domain.to_ascii_lowercase().into()),
+            false => Err("a domain such as app.example is expected here, without a port or a *".into()),
+        }
+    };
+
+    /// The path of a cookie: RFC 6265 section 4.1.1, without white space.
+    #[cfg_attr(feature = "schema", derive(serde::Serialize))]
+    CookiePath(Box<str>) {"pattern": "^/[!-:<-~]*$", "maxLength": 1024} = |text| {
+        let is_plain = |b: u8| b.is_ascii_graphic() && b != b';';
+        match text.starts_with('/') && text.len() <= 1024 && text.bytes().all(is_plain) {
+            true => Ok(text.into()),
+            false => Err("a path such as / is expected here, without white space and ;".into()),
+        }
+    };
+
     /// RFC 3986 section 2.3: characters that no client encodes.
     #[cfg_attr(feature = "schema", derive(serde::Serialize))]
     ParameterName(Box<str>) {"pattern": "^[A-Za-z0-9._~-]+$"} = |text| {
@@ -171,12 +196,8 @@ strings! {
     };
 
     /// A header whose ids are remembered.
-    Correlated(Source) = |text| {
-        let name = |source: Source| source.header();
-        let found = Source::ALL.into_iter().find(|source| name(*source).eq_ignore_ascii_case(text));
-        found.ok_or_else(|| {
-            format!("one of these is allowed here: {}", Source::ALL.map(name).join(", "))
-        })
+    Correlated(Source) {"pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"} = |text| {
+        header_name(text).map(|name| Source::new(&name))
     };
 
     /// A key of tagged ids.
@@ -203,6 +224,12 @@ impl Default for ParameterName {
     }
 }
 
+impl Default for CookiePath {
+    fn default() -> Self {
+        Self("/".into())
+    }
+}
+
 fn text(text: &str) -> Result<Box<str>, String> {
     match text {
         "" => Err("an empty string is not allowed here".into()),
@@ -215,6 +242,14 @@ fn header_name(text: &str) -> Result<Box<str>, String> {
         true => Ok(text.to_ascii_lowercase().into()),
         false => Err("this is no header name".into()),
     }
+}
+
+/// RFC 1035 section 2.3.1, and digits anywhere.
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
 }
 
 /// RFC 9110 section 5.6.2: a token.

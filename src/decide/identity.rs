@@ -1,5 +1,6 @@
 //! Telling clients apart, for shares: whose request this is, and a new id where it is nobody's.
 
+use super::set_cookie::{Cookie, Scope};
 use crate::carrier::view::View;
 use crate::syntax::{cookie, target};
 
@@ -10,21 +11,10 @@ const MAX_AGE: u32 = 365 * 24 * 60 * 60;
 #[derive(Debug)]
 pub enum Identity {
     /// It is set where it is missing.
-    Cookie(Box<str>),
+    Cookie(Cookie),
     /// Lower case.
     Header(Box<str>),
     QueryParam(Box<str>),
-}
-
-/// A new identity for a client that opens a page.
-#[derive(Debug)]
-pub(super) struct Minted {
-    pub(super) id: String,
-    /// The request's Cookie with the identity in it, so that the page and the calls that it makes
-    /// agree.
-    pub(super) cookie: Vec<u8>,
-    /// The response's Set-Cookie.
-    pub(super) set_cookie: String,
 }
 
 impl Identity {
@@ -32,7 +22,7 @@ impl Identity {
     pub(super) fn find<'a>(&self, view: &View<'a>) -> Option<&'a [u8]> {
         let headers = view.headers;
         let found = match self {
-            Self::Cookie(name) => headers
+            Self::Cookie(Cookie { name, .. }) => headers
                 .lines(b"cookie")
                 .flat_map(cookie::pairs)
                 .find(|(n, value)| *n == name.as_bytes() && !value.is_empty())
@@ -45,56 +35,42 @@ impl Identity {
         found.filter(|identity| !identity.is_empty())
     }
 
-    /// Whether a client that opens a page without an identity can be given one.
-    pub(super) fn can_be_given(&self, view: &View<'_>) -> bool {
-        matches!(self, Self::Cookie(_)) && opens_a_page(view)
-    }
-
-    /// The Set-Cookie of an identity that this very request may have been given, where Envoy
-    /// redirects it internally (`ConnectionManagerImpl::ActiveStream::recreateStream`): the request
-    /// passes the filter anew, with the cookie that was added to it, and what its first response
-    /// was to be given is lost. A client that had the identity before gets it once more.
-    pub(super) fn give_again(&self, view: &View<'_>, id: &[u8]) -> Option<String> {
-        if !redirected_internally(view) || !self.can_be_given(view) {
-            return None;
+    /// The cookie that a client is given with the page that it opens, if it may be without one: a
+    /// cookie that its next request for the page does not bear would be another each time.
+    pub(super) fn of_page(&self, view: &View<'_>) -> Option<&Cookie> {
+        match self {
+            Self::Cookie(cookie) if opens_a_page(view) => {
+                let path = view.headers.first(b":path").unwrap_or(b"/");
+                cookie.covers(target::split(path).0).then_some(cookie)
+            }
+            Self::Cookie(_) | Self::Header(_) | Self::QueryParam(_) => None,
         }
-        let is_minted = id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit);
-        let id = std::str::from_utf8(id).ok().filter(|_| is_minted)?;
-        self.set_cookie(view, id)
-    }
-
-    fn set_cookie(&self, view: &View<'_>, id: &str) -> Option<String> {
-        let Self::Cookie(name) = self else { return None };
-        let secure = secure(view);
-        Some(format!("{name}={id}; Path=/; Max-Age={MAX_AGE}; SameSite=Lax{secure}"))
-    }
-
-    /// The cookie that gives a client this identity, from 128 random bits.
-    pub(super) fn mint(&self, view: &View<'_>, random: [u8; 16]) -> Option<Minted> {
-        let Self::Cookie(name) = self else { return None };
-        let id = format!("{:032x}", u128::from_be_bytes(random));
-        let mut cookie = view.headers.lines(b"cookie").collect::<Vec<_>>().join(&b"; "[..]);
-        if !cookie.is_empty() {
-            cookie.extend(b"; ");
-        }
-        cookie.extend(format!("{name}={id}").as_bytes());
-        let set_cookie = self.set_cookie(view, &id)?;
-        Some(Minted { id, cookie, set_cookie })
     }
 }
 
-/// The attribute of a cookie that is set by the response to this request.
-pub(super) fn secure(view: &View<'_>) -> &'static str {
-    let by_tls = view
-        .headers
-        .first(b"x-forwarded-proto")
-        .is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
-    if by_tls { "; Secure" } else { "" }
+/// The identity that 128 random bits make.
+pub(super) fn new(random: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(random))
 }
 
-/// Envoy adds this header as it redirects a request, and an edge removes it from what clients send
+/// An identity that this very request may have been given, where Envoy redirects it internally: it
+/// passes the filter anew, with the cookie that was added to it, and what its first response was to
+/// be given is lost. A client that had the identity before gets it once more.
+pub(super) fn may_be_new<'a>(view: &View<'_>, id: &'a [u8]) -> Option<&'a str> {
+    let is_ours =
+        redirected_internally(view) && id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit);
+    std::str::from_utf8(id).ok().filter(|_| is_ours)
+}
+
+/// The Set-Cookie of an identity.
+pub(super) fn line(cookie: &Cookie, id: &str, Scope { place, site }: Scope) -> String {
+    format!("{}={id}; {place}; Max-Age={MAX_AGE}; {site}", cookie.name)
+}
+
+/// Whether Envoy has redirected the request itself (`ConnectionManagerImpl::ActiveStream::recreateStream`).
+/// It adds this header as it does, and an edge removes it from what clients send
 /// (`ConnectionManagerUtility::cleanInternalHeaders`).
-fn redirected_internally(view: &View<'_>) -> bool {
+pub(super) fn redirected_internally(view: &View<'_>) -> bool {
     view.headers.first(b"x-envoy-original-url").is_some()
 }
 

@@ -4,6 +4,7 @@
 pub mod identity;
 mod preview;
 pub mod rules;
+pub mod set_cookie;
 pub mod share;
 pub mod token;
 
@@ -13,11 +14,13 @@ use crate::host::Facts;
 use crate::host::explain::Step;
 use crate::istio::cluster::{Egress, Leads};
 use crate::plan::Effects;
+use crate::syntax::cookie;
 use crate::track::{Carried, Names, TrackId};
-use crate::vocabulary::Reason;
-use identity::{Identity, Minted};
+use crate::vocabulary::{Event, Reason};
+use identity::Identity;
 use preview::Asked;
 use rules::{Held, Rules, Take};
+use set_cookie::Cookie;
 use share::{Share, Shares};
 use token::Tokens;
 
@@ -46,14 +49,14 @@ pub(crate) struct Decider {
 struct Client<'a> {
     found: Option<&'a [u8]>,
     /// It had no identity, and is given this one.
-    minted: Option<Minted>,
+    minted: Option<String>,
     /// The time that shares go by, in milliseconds of the Unix epoch.
     now_ms: u64,
 }
 
 impl Client<'_> {
     fn identity(&self) -> Option<&[u8]> {
-        self.found.or(self.minted.as_ref().map(|minted| minted.id.as_bytes()))
+        self.found.or(self.minted.as_deref().map(str::as_bytes))
     }
 }
 
@@ -97,9 +100,7 @@ impl Decider {
             if let Some(preview) = tokens.visit(facts, view, asked, effects)
                 && self.takes(facts, preview.says, Reason::Preview, effects)
             {
-                if let Some(cookie) = preview.kept {
-                    effects.of_response().set_cookie(cookie);
-                }
+                tokens.keep(facts, view, asked, effects, &preview);
                 return (preview.says, Reason::Preview);
             }
         }
@@ -119,7 +120,7 @@ impl Decider {
             }
         });
         if self.rules.was_too_long() {
-            effects.meet_regex_limit();
+            effects.happen(Event::RegexLimit);
         }
         if let Some(track) = matched {
             return (Carried::Track(track), Reason::Match);
@@ -212,25 +213,47 @@ impl Decider {
         effects: &mut Effects,
     ) -> Client<'a> {
         let found = self.identity.find(view);
-        let gives = found.is_none()
-            && self.gives_identities
-            && self.identity.can_be_given(view)
-            && egress.leads(facts) != Leads::Outside;
-        let random = if gives { facts.random().ok() } else { None };
-        let minted = random.and_then(|random| self.identity.mint(view, random));
+        let again = found.and_then(|found| identity::may_be_new(view, found));
+        let mut minted = None;
+        if self.gives_identities
+            && (found.is_none() || again.is_some())
+            && let Some(page) = self.identity.of_page(view)
+        {
+            minted = self.give(facts, view, egress, effects, page, again);
+        }
         // A ramp whose clock fails stands at its start.
         let moves = self.shares.move_with_the_clock();
         let now_ms = if moves { facts.now_ms().unwrap_or_default() } else { 0 };
-        if let Some(minted) = &minted {
-            effects.set_cookie(minted.cookie.clone());
-            effects.of_response().set_cookie(minted.set_cookie.clone());
-        } else if let Some(identity) = found
-            && self.gives_identities
-            && let Some(cookie) = self.identity.give_again(view, identity)
-            && egress.leads(facts) != Leads::Outside
-        {
-            effects.of_response().set_cookie(cookie);
-        }
         Client { found, minted, now_ms }
+    }
+
+    /// Gives a client that opens a page an identity: a new one, or the one that it was given as this
+    /// request came by before. The request bears it too, so that the page and the calls that it
+    /// makes agree.
+    #[cold]
+    fn give(
+        &self,
+        facts: &mut impl Facts,
+        view: &View<'_>,
+        egress: &Egress,
+        effects: &mut Effects,
+        page: &Cookie,
+        again: Option<&str>,
+    ) -> Option<String> {
+        let leads = egress.leads(facts);
+        if leads == Leads::Outside {
+            return None;
+        }
+        let id = match again {
+            Some(id) => id.to_owned(),
+            None => identity::new(facts.random().ok()?),
+        };
+        let line = |scope| identity::line(page, &id, scope);
+        if !page.set(facts, view, effects, leads, line) || again.is_some() {
+            return None;
+        }
+        let cookies = view.headers.lines(b"cookie").collect::<Vec<_>>().join(&b"; "[..]);
+        effects.set_cookie(cookie::with(cookies, page.name.as_bytes(), id.as_bytes()));
+        Some(id)
     }
 }

@@ -1,7 +1,8 @@
 //! Preview links, for testers without an account: a request that brings a valid token sees the
 //! track that the token is for.
 
-use super::identity;
+use super::identity::redirected_internally;
+use super::set_cookie::Scope;
 use super::token::{Token, Tokens};
 use crate::carrier::view::View;
 use crate::host::Facts;
@@ -10,6 +11,7 @@ use crate::istio::cluster::{Egress, Leads};
 use crate::plan::Effects;
 use crate::syntax::{cookie, target};
 use crate::track::{Carried, Names};
+use crate::vocabulary::Event;
 
 /// Whom a request's preview is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -25,33 +27,37 @@ pub(super) struct Asked<'a> {
 
 /// What a request's preview says.
 #[derive(Debug)]
-pub(super) struct Preview {
+pub(super) struct Preview<'a> {
     pub(super) says: Carried,
-    /// The cookie that keeps a link for the rest of its life.
-    pub(super) kept: Option<String>,
+    token: &'a [u8],
+    /// Seconds for which it is valid.
+    rest: u64,
+    place: Place,
+    leads: Leads,
 }
+
+/// In place of a token: the preview ends.
+const OFF: &[u8] = b"off";
 
 impl Tokens {
     /// What the request's preview says, link before cookie. The application never sees the
     /// parameter.
     #[inline(never)]
-    pub(super) fn visit(
+    pub(super) fn visit<'a>(
         &self,
         facts: &mut impl Facts,
-        view: &View<'_>,
+        view: &View<'a>,
         asked: Asked<'_>,
         effects: &mut Effects,
-    ) -> Option<Preview> {
+    ) -> Option<Preview<'a>> {
         let path = view.headers.first(b":path").unwrap_or_default();
         let link = target::parameter(target::split(path).1, self.parameter.as_bytes());
-        let mut cookies = view
-            .headers
-            .lines(b"cookie")
-            .flat_map(cookie::pairs)
-            .filter(|(name, _)| *name == self.cookie.as_bytes())
-            .map(|(_, token)| token)
-            .peekable();
-        if link.is_none() && cookies.peek().is_none() {
+        let name = self.cookie.name.as_bytes();
+        let cookies = || {
+            let pairs = view.headers.lines(b"cookie").flat_map(cookie::pairs);
+            pairs.filter(move |(known, _)| *known == name).map(|(_, token)| token)
+        };
+        if link.is_none() && cookies().next().is_none() {
             return None;
         }
         let leads = asked.egress.leads(facts);
@@ -64,34 +70,40 @@ impl Tokens {
         }
         let now = facts.now_ms().ok()? / 1000;
         let names = asked.names;
-        if let Some(token) = link {
-            if token == b"off" {
-                facts.explain(Step::PreviewEnds);
-                self.clear(view, asked, effects);
-                return None;
-            }
+        if let Some(token) = link.filter(|link| *link != OFF) {
             let valid = self.valid(names, token, now);
             let track = valid.map(|(says, _)| names.label(says));
             facts.explain(Step::Token { place: Place::Link, track });
             if let Some((says, rest)) = valid {
-                let token = token.escape_ascii().to_string();
-                let kept = asked.sets_cookies.then(|| self.set_cookie(view, &token, rest));
-                return Some(Preview { says, kept });
+                return Some(Preview { says, token, rest, place: Place::Link, leads });
             }
-            effects.invalid_token();
+            effects.happen(Event::TokenInvalid);
+        }
+        // In a cookie only where the first pass of a request left it there.
+        let is_off = |token| token == OFF && redirected_internally(view);
+        if link == Some(OFF) || cookies().any(is_off) {
+            facts.explain(Step::PreviewEnds);
+            let is_kept = link.is_some() && asked.sets_cookies && cookies().next().is_some();
+            if is_kept && leads == Leads::Inside {
+                effects.set_cookie(self.joined(view, OFF));
+            }
+            self.clear(facts, view, asked, effects, leads);
+            return None;
         }
         if asked.is_decided && !asked.sets_cookies {
             return None;
         }
-        cookies.peek()?;
-        let valid = cookies.find_map(|token| self.valid(names, token, now));
-        let track = valid.map(|(says, _)| names.label(says));
+        cookies().next()?;
+        let valid =
+            cookies().find_map(|token| self.valid(names, token, now).map(|valid| (token, valid)));
+        let track = valid.map(|(_, (says, _))| names.label(says));
         facts.explain(Step::Token { place: Place::Cookie, track });
         if valid.is_none() {
-            self.clear(view, asked, effects);
-            effects.invalid_token();
+            self.clear(facts, view, asked, effects, leads);
+            effects.happen(Event::TokenInvalid);
         }
-        valid.map(|(says, _)| Preview { says, kept: None })
+        let (token, (says, rest)) = valid?;
+        Some(Preview { says, token, rest, place: Place::Cookie, leads })
     }
 
     /// What a token says, and for how many seconds, if its track is still there.
@@ -103,14 +115,60 @@ impl Tokens {
         }
     }
 
-    fn clear(&self, view: &View<'_>, asked: Asked<'_>, effects: &mut Effects) {
+    /// Keeps a preview that is followed for the rest of its life.
+    ///
+    /// Envoy may redirect the request internally, and it then passes the filter anew, without the
+    /// link. So the request bears the cookie too, and its last response is the one that sets it.
+    pub(super) fn keep(
+        &self,
+        facts: &mut impl Facts,
+        view: &View<'_>,
+        asked: Asked<'_>,
+        effects: &mut Effects,
+        preview: &Preview<'_>,
+    ) {
+        let Preview { token, rest, place, leads, .. } = *preview;
+        let is_link = place == Place::Link;
+        if !asked.sets_cookies || !is_link && !redirected_internally(view) {
+            return;
+        }
+        if is_link && leads == Leads::Inside {
+            effects.set_cookie(self.joined(view, token));
+        }
+        self.set(facts, view, effects, leads, token, rest);
+    }
+
+    fn clear(
+        &self,
+        facts: &mut impl Facts,
+        view: &View<'_>,
+        asked: Asked<'_>,
+        effects: &mut Effects,
+        leads: Leads,
+    ) {
         if asked.sets_cookies {
-            effects.of_response().set_cookie(self.set_cookie(view, "", 0));
+            self.set(facts, view, effects, leads, b"", 0);
         }
     }
 
-    fn set_cookie(&self, view: &View<'_>, value: &str, max_age: u64) -> String {
-        let (name, secure) = (&self.cookie, identity::secure(view));
-        format!("{name}={value}; Max-Age={max_age}; Path=/; HttpOnly; SameSite=Lax{secure}")
+    fn set(
+        &self,
+        facts: &mut impl Facts,
+        view: &View<'_>,
+        effects: &mut Effects,
+        leads: Leads,
+        token: &[u8],
+        max_age: u64,
+    ) {
+        let (name, token) = (&self.cookie.name, token.escape_ascii());
+        self.cookie.set(facts, view, effects, leads, |Scope { place, site }| {
+            format!("{name}={token}; Max-Age={max_age}; {place}; HttpOnly; {site}")
+        });
+    }
+
+    /// The request's Cookie with this token alone.
+    fn joined(&self, view: &View<'_>, token: &[u8]) -> Vec<u8> {
+        let name = self.cookie.name.as_bytes();
+        cookie::with(cookie::without(view.headers.lines(b"cookie"), name), name, token)
     }
 }

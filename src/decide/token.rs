@@ -5,6 +5,7 @@
 //! `TRACK.EXPIRY`.
 //!
 //! ```
+//! use release_track::decide::set_cookie::Cookie;
 //! use release_track::decide::token::{Key, Tokens};
 //! use release_track::track::Name;
 //!
@@ -12,12 +13,13 @@
 //! let token = key.sign(&Name::parse("v2").unwrap(), 1_800_000_000);
 //! assert!(token.starts_with("v2.1800000000."));
 //!
-//! let tokens = Tokens::new(vec![key], "release-track", "release-track");
+//! let tokens = Tokens::new(vec![key], "release-track", Cookie::named("release-track"));
 //! let read = tokens.verify(token.as_bytes(), 1_799_999_990).unwrap();
 //! assert_eq!((read.track, read.rest), (&b"v2"[..], 10));
 //! assert_eq!(tokens.verify(token.as_bytes(), 1_800_000_000), None);
 //! ```
 
+use super::set_cookie::Cookie;
 use crate::host::Facts;
 use crate::track::Name;
 use hmac_sha256::HMAC;
@@ -35,7 +37,7 @@ pub struct Tokens {
     /// The query parameter of a link.
     pub parameter: Box<str>,
     /// The cookie that keeps it.
-    pub cookie: Box<str>,
+    pub cookie: Cookie,
 }
 
 /// `preview`, before the proxy's environment is read.
@@ -43,7 +45,7 @@ pub struct Tokens {
 pub struct PreviewConfig {
     pub keys: PreviewKeys,
     pub parameter: Box<str>,
-    pub cookie: Box<str>,
+    pub cookie: Cookie,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl PreviewConfig {
                 let keys = Key::list(&facts.environment(&name).unwrap_or_default());
                 let problem = match keys {
                     Some(keys) if !keys.is_empty() => {
-                        return Some(Tokens::new(keys, &self.parameter, &self.cookie));
+                        return Some(Tokens::new(keys, &self.parameter, self.cookie));
                     }
                     Some(_) => "is not set",
                     None => "holds no keys of 32 to 128 hex digits",
@@ -74,7 +76,7 @@ impl PreviewConfig {
                 return None;
             }
         };
-        Some(Tokens::new(keys, &self.parameter, &self.cookie))
+        Some(Tokens::new(keys, &self.parameter, self.cookie))
     }
 }
 
@@ -128,8 +130,8 @@ pub struct Token<'a> {
 }
 
 impl Tokens {
-    pub fn new(keys: Vec<Key>, parameter: &str, cookie: &str) -> Self {
-        Self { keys, parameter: parameter.into(), cookie: cookie.into() }
+    pub fn new(keys: Vec<Key>, parameter: &str, cookie: Cookie) -> Self {
+        Self { keys, parameter: parameter.into(), cookie }
     }
 
     /// Reads a token at a time in seconds of the Unix epoch.
@@ -176,7 +178,8 @@ mod tests {
     }
 
     fn tokens(keys: &[&str]) -> Tokens {
-        Tokens::new(keys.iter().map(|byte| key(byte)).collect(), "release-track", "release-track")
+        let keys = keys.iter().map(|byte| key(byte)).collect();
+        Tokens::new(keys, "release-track", Cookie::named("release-track"))
     }
 
     fn sign(track: &str, expiry: u64) -> String {

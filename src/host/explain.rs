@@ -1,6 +1,6 @@
 //! The steps of a decision: what the deciding functions tell a host that listens, and their words.
 
-use crate::vocabulary::{Carrier, Outcome, Reason, Role};
+use crate::vocabulary::{Carrier, Event, Outcome, Reason, Role};
 use std::fmt::{self, Display, Formatter};
 
 /// A step of a decision: what was seen, and what follows from it. Tracks are named by their names,
@@ -17,6 +17,8 @@ pub enum Step<'a> {
     Token { place: Place, track: Option<&'a str> },
     /// A link ends the preview.
     PreviewEnds,
+    /// A cookie could not be set as it is configured.
+    Cookie { name: &'a str, event: Event },
     /// Shares were looked at: the identity, if the request has one, and the track in whose share
     /// it lies. A new identity was drawn for a request without one.
     Identity { identity: Option<&'a [u8]>, is_new: bool, track: Option<&'a str> },
@@ -116,6 +118,7 @@ impl Display for Step<'_> {
                 }
             }
             Self::PreviewEnds => f.write_str("preview: the link ends it"),
+            Self::Cookie { name, event } => write!(f, "cookie {name}: {}", event.sentence()),
             Self::Identity { identity: None, .. } => {
                 f.write_str("shares: the request has no identity")
             }

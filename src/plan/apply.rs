@@ -88,11 +88,8 @@ fn apply_rare(
     for (follows, reason) in rare.passed_over {
         metrics.decided(host, Family::DryDecisions, follows, reason);
     }
-    if rare.met_regex_limit {
-        metrics.happened(host, Event::RegexLimit);
-    }
-    for _ in 0..rare.invalid_tokens {
-        metrics.happened(host, Event::TokenInvalid);
+    for event in rare.events {
+        metrics.happened(host, event);
     }
     if let Some(path) = rare.path {
         edit(host, b":path", Edit::Set(path));

@@ -8,7 +8,7 @@ use crate::carrier::view::View;
 use crate::host::Facts;
 use crate::host::explain::Step;
 use crate::track::{Carried, Names};
-use crate::vocabulary::{Carrier, Outcome, Reason};
+use crate::vocabulary::{Carrier, Event, Outcome, Reason};
 
 /// What is to be done about a request.
 #[derive(Debug)]
@@ -153,10 +153,8 @@ pub(super) struct Rare {
     pub(super) response: Additions,
     /// Dry tracks that would have been followed.
     pub(super) passed_over: Vec<(Carried, Reason)>,
-    /// Preview tokens that are not valid.
-    pub(super) invalid_tokens: usize,
-    /// A value was too long for a rule's expression to look at.
-    pub(super) met_regex_limit: bool,
+    /// What is counted besides.
+    pub(super) events: Vec<Event>,
     /// A hit in the memory.
     pub(super) renewal: Option<Renewal>,
 }
@@ -189,12 +187,8 @@ impl Effects {
         is_new
     }
 
-    pub(crate) fn invalid_token(&mut self) {
-        self.rare().invalid_tokens += 1;
-    }
-
-    pub(crate) fn meet_regex_limit(&mut self) {
-        self.rare().met_regex_limit = true;
+    pub(crate) fn happen(&mut self, event: Event) {
+        self.rare().events.push(event);
     }
 
     pub(crate) fn renew(&mut self, renewal: Renewal) {

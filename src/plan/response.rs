@@ -49,17 +49,30 @@ impl Additions {
 }
 
 /// The lists among a response's headers that have to say more than they do: name and value.
-pub(super) fn merged(
-    headers: &HeaderMap,
+pub(super) fn merged<'a>(
+    headers: &'a HeaderMap,
     additions: &Additions,
     vary: &[Box<str>],
-) -> Vec<(&'static [u8], Vec<u8>)> {
-    let list = |name: &'static [u8]| headers.lines(name).collect::<Vec<_>>().join(&b","[..]);
-    let control = additions.are_private().then(|| private(&list(b"cache-control"))).flatten();
-    [(&b"cache-control"[..], control), (b"vary", merge_vary(&list(b"vary"), vary))]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+) -> Vec<(&'a [u8], Vec<u8>)> {
+    let list = |name: &[u8]| headers.lines(name).collect::<Vec<_>>().join(&b","[..]);
+    let mut merged = Vec::new();
+    if additions.are_private() {
+        let mut controls: Vec<&[u8]> = vec![b"cache-control"];
+        for (name, _) in headers.iter().filter(|(name, _)| is_targeted(name)) {
+            if !controls.contains(&name) {
+                controls.push(name);
+            }
+        }
+        merged.extend(controls.iter().filter_map(|name| Some((*name, private(&list(name))?))));
+    }
+    merged.extend(merge_vary(&list(b"vary"), vary).map(|value| (&b"vary"[..], value)));
+    merged
+}
+
+/// Headers that some caches go by in place of Cache-Control: RFC 9213 (`CDN-Cache-Control`, and a
+/// vendor's own of such a name), and `Surrogate-Control` before it.
+fn is_targeted(name: &[u8]) -> bool {
+    name.ends_with(b"-cache-control") || name == b"surrogate-control"
 }
 
 /// RFC 9110 section 12.5.5: `vary` with these names added; `None` where it says so already.

@@ -413,7 +413,7 @@ mod sidecar {
 
     const ID: &str = "73cf9109-747e-4c23-92e0-3376878b904e";
     const TAGGED_V2: &str = "73cf9109-747e-4c23-92e0-4494afc95180";
-    const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const TRACEPARENT: &str = "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01";
 
     const STORY: &str = r#"{"tracks":[{"name":"v2","workloads":{"frontend":"v2","forecast":"v2"}},
         {"name":"v3","workloads":{"forecast":"v3"}}]}"#;
@@ -645,7 +645,7 @@ mod sidecar {
         assert_eq!(pod.counted(), ["track=.=v2;.;carrier=.=remembered;.;propagation_total 1"]);
         // The hit renewed it.
         pod.host.now_ms += 59_000;
-        assert_eq!(pod.out(&[("b3", "a3ce929d0e0e4736-00f067aa0ba902b7")]), ["v2"]);
+        assert_eq!(pod.out(&[("b3", "e3ce829d0e0a4731-00f067aa0ba902b7")]), ["v2"]);
         pod.host.now_ms += 60_000;
         assert_eq!(pod.out(&[("traceparent", TRACEPARENT)]), NONE);
     }

@@ -22,6 +22,22 @@ pub fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// One line in place of all these, without the cookies of this name, everything else byte for byte.
+pub fn without<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Vec<u8> {
+    let is_other = |pair: &&[u8]| pair.split(|b| *b == b'=').next().map(trim) != Some(name);
+    let kept = lines.map(|line| line.split(|b| *b == b';').filter(is_other).collect::<Vec<_>>());
+    let kept = kept.map(|pairs| pairs.join(&b";"[..]));
+    kept.filter(|line| !trim(line).is_empty()).collect::<Vec<_>>().join(&b"; "[..])
+}
+
+/// A line with one more cookie, behind the others.
+pub fn with(mut line: Vec<u8>, name: &[u8], value: &[u8]) -> Vec<u8> {
+    if !line.is_empty() {
+        line.extend(b"; ");
+    }
+    [&line, name, b"=", value].concat()
+}
+
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
@@ -78,6 +94,20 @@ mod tests {
         check("user; =x;  = y; a=1", &[("a", "1")]);
         check("a=b=c", &[("a", "b=c")]);
         check("a=", &[("a", "")]);
+    }
+
+    #[test]
+    fn a_cookie_takes_the_place_of_others_of_its_name() {
+        for (lines, want) in [
+            (&[][..], "c=1"),
+            (&["a=b"], "a=b; c=1"),
+            (&["a=b;x= y ;z", "d=e"], "a=b;x= y ;z; d=e; c=1"),
+            (&["c=0; a=b;C=2", " c =\"3\"", "cc=4;c"], " a=b;C=2; cc=4; c=1"),
+        ] {
+            let lines = lines.iter().map(|line| line.as_bytes());
+            let line = super::with(super::without(lines, b"c"), b"c", b"1");
+            assert_eq!(line.escape_ascii().to_string(), want);
+        }
     }
 
     #[test]

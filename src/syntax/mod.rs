@@ -1,5 +1,6 @@
 //! How text in headers is written: small parsers that know nothing of tracks.
 
+pub mod base64;
 pub mod cookie;
 pub mod hex;
 pub mod pattern;

@@ -10,7 +10,7 @@ const STORY: &str = r#"{"tracks":[{"name":"v2","match":[{"cookies":{"user":{"exa
     "workloads":{"frontend":"v2","forecast":"v2"}}]}"#;
 const GATEWAY: &str = "router~10.0.0.9~ingress.istio-system~istio-system.svc.cluster.local";
 const POD: &str = "sidecar~10.0.0.1~recommendation-1.weather~weather.svc.cluster.local";
-const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const TRACEPARENT: &str = "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01";
 const ID: &str = "73cf9109-747e-4c23-92e0-3376878b904e";
 const TAGGED_V2: &str = "73cf9109-747e-4c23-92e0-4494afc95180";
 

@@ -3,7 +3,6 @@
 //! A rule sees only what is right otherwise, as `self`: it needs to guard nothing.
 
 use super::cel::{first_without, list, literal, step};
-use release_track::carrier::trace_id::Source;
 use release_track::track::RESERVED;
 
 /// A rule for one place of the configuration.
@@ -63,7 +62,6 @@ const HEADERS_NOT_OURS: [&str; 24] = [
 const PREFIXES_NOT_OURS: &str = "^(x-envoy-|x-forwarded-|x-b3-|x-datadog-|x-amzn-|sec-)";
 
 pub(super) fn rules() -> Vec<Rule> {
-    let sources = Source::ALL.map(Source::header);
     let nonempty = |at| unless(at, "self != ''", "an empty string is not allowed here");
     let matches = |at, pattern: &str, allowed: &str| {
         unless(at, format!("self.matches({})", literal(pattern)), allowed)
@@ -128,11 +126,7 @@ pub(super) fn rules() -> Vec<Rule> {
             "this header has a meaning of its own and may not be written; use one such as x-release-track",
         ),
         // Propagation.
-        unless(
-            "propagation.correlate[]",
-            format!("self.lowerAscii() in {}", list(&sources)),
-            format!("one of these is allowed here: {}", sources.join(", ")),
-        ),
+        matches("propagation.correlate[]", TOKEN, HEADER),
         duration("propagation.ttl"),
         unless("propagation.keys", "self.size() > 0", "at least one key is required"),
         // Shares and identity.
@@ -191,6 +185,11 @@ has(self.match) && self.match.exists(rule, has(rule.share)) ? [] : ['.guard']"
             "identity",
             "['cookie', 'header', 'queryParam'].filter(field, field in self).size() <= 1",
             "only one of cookie, header and queryParam is allowed here",
+        ),
+        unless(
+            "identity",
+            "!has(self.attributes) || !has(self.header) && !has(self.queryParam)",
+            "attributes are those of a cookie, and none is set here",
         ),
         matches("identity.cookie", TOKEN, COOKIE),
         matches("identity.header", TOKEN, HEADER),

@@ -30,6 +30,12 @@ pub(crate) fn arbitrary(u: &mut Unstructured<'_>) -> Result<String> {
             is_new
         });
     }
+    // They are those of a cookie.
+    if let Some(identity) = config.get_mut("identity").and_then(Value::as_object_mut)
+        && ["header", "queryParam"].iter().any(|field| identity.contains_key(*field))
+    {
+        identity.remove("attributes");
+    }
     let propagation = config.entry("propagation").or_insert_with(|| json!({}));
     if let Some(propagation) = propagation.as_object_mut() {
         propagation.entry("slots").or_insert(BUCKETS.into());

@@ -45,21 +45,29 @@ pub const IDS: [&str; 4] = [
 ];
 
 /// Names and values of the headers that a trace id may stand in.
-pub const TRACES: [(&str, &str); 14] = [
-    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+pub const TRACES: [(&str, &str); 19] = [
+    ("traceparent", "00-9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-01"),
     ("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
-    ("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1"),
-    ("b3", "a3ce929d0e0e4736-00f067aa0ba902b7"),
+    ("b3", "9f2b6c1e77b34da6e3ce829d0e0a4731-00f067aa0ba902b7-1"),
+    ("b3", "e3ce829d0e0a4731-00f067aa0ba902b7"),
     ("b3", "0"),
-    ("x-b3-traceid", "A3CE929D0E0E4736"),
-    ("x-b3-traceid", "1111111111111111a3ce929d0e0e4736"),
-    ("x-datadog-trace-id", "11803532876627986230"),
+    ("x-b3-traceid", "E3CE829D0E0A4731"),
+    ("x-b3-traceid", "1111111111111111e3ce829d0e0a4731"),
+    ("x-datadog-trace-id", "16415201302869067569"),
     ("x-datadog-trace-id", "17"),
-    ("x-cloud-trace-context", "4bf92f3577b34da6a3ce929d0e0e4736/1;o=1"),
-    ("uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736:1:0:1"),
-    ("uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736%3A1%3A0%3A1"),
-    ("x-amzn-trace-id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Sampled=1"),
+    ("x-cloud-trace-context", "9f2b6c1e77b34da6e3ce829d0e0a4731/1;o=1"),
+    ("uber-trace-id", "9f2b6c1e77b34da6e3ce829d0e0a4731:1:0:1"),
+    ("uber-trace-id", "9f2b6c1e77b34da6e3ce829d0e0a4731%3A1%3A0%3A1"),
+    ("x-amzn-trace-id", "Root=1-9f2b6c1e-77b34da6e3ce829d0e0a4731;Sampled=1"),
     ("x-amzn-trace-id", "Root=1"),
+    (
+        "sw8",
+        "1-NmFiN2M3ZTk4ZTNmNGUwZjlhNDUuNjIuMTc2NDcyMzMwMDAwMTAwMDE=-NWFi-3-ZmU=-aTE=-Lw==-MTA=",
+    ),
+    ("sw8", "1-dW5kZWZpbmVk-NWFi-3-ZmU=-aTE=-Lw==-MTA="),
+    ("x-correlation-id", "order-4711/of-this-night"),
+    ("x-correlation-id", "undefined"),
+    ("x-request-id", "undefined"),
 ];
 
 /// Values of cookies, headers, parameters and paths, and what rules compare them with. The last
@@ -98,6 +106,8 @@ pub fn texts(field: &str) -> &'static [&'static str] {
             "uber-trace-id",
             "x-amzn-trace-id",
             "X-Request-Id",
+            "sw8",
+            "X-Correlation-Id",
         ],
         "ttl" | "over" => &["60s", "1ms", "5m", "2h"],
         "start" => &["2027-01-15T07:00:00Z", "2027-01-15T08:00:00.5+01:00", "2030-01-01T00:00:00z"],
@@ -109,6 +119,8 @@ pub fn texts(field: &str) -> &'static [&'static str] {
         "cookie" => &["release-track-id", "release-track", "user"],
         "queryParam" => &["user", "p"],
         "salt" => &["", "salt"],
+        "domain" => &["weather.example", ".Example", "other.example"],
+        "path" => &["/", "/weather"],
         "meshDomains" => &["svc.cluster.local", "*.example.com", "example.com."],
         "regex" => &PATTERNS,
         "prefix" => &VALUES[..9],
