@@ -109,7 +109,7 @@ pub fn texts(field: &str) -> &'static [&'static str] {
         "cookie" => &["release-track-id", "release-track", "user"],
         "queryParam" => &["user", "p"],
         "salt" => &["", "salt"],
-        "meshDomains" => &["svc.cluster.local", "*.example.com", "example.com."],
+        "meshDomains" => &["corp.example", "*.example.com", "example.com."],
         "regex" => &PATTERNS,
         "prefix" => &VALUES[..9],
         _ => &VALUES,
