@@ -41,6 +41,9 @@ pub struct Request {
     pub direction: i64,
     /// Of the route; `None`: it has none.
     pub cluster: Option<String>,
+    /// Of the route that a request with `x-release-track` has instead, also once the filter has
+    /// written the header; `None`: there is only the one.
+    pub tracked_cluster: Option<String>,
     /// The connection is mutual TLS.
     pub mtls: bool,
     /// Pseudo headers first.
@@ -104,12 +107,22 @@ impl FakeHost {
         };
         property("xds\0listener_direction", Some(request.direction.to_le_bytes().into()));
         property("xds\0cluster_name", request.cluster.clone().map(String::into_bytes));
+        self.routes = request.tracked_cluster.clone().zip(request.cluster.clone());
         property("connection\0mtls", Some(vec![request.mtls.into()]));
         self.now_ms += request.after_ms;
         self.headers = request.headers.clone();
         self.response = request.response.clone();
         self.replied = None;
+        self.choose_route();
         self.calls.clear();
+    }
+
+    /// As a proxy does again once a header was written.
+    fn choose_route(&mut self) {
+        let Some((tracked, other)) = &self.routes else { return };
+        let is_tracked = self.headers.iter().any(|(name, _)| name == b"x-release-track");
+        let cluster = if is_tracked { tracked } else { other };
+        self.properties.insert(b"xds\0cluster_name".to_vec(), cluster.clone().into_bytes());
     }
 }
 
@@ -136,6 +149,7 @@ pub fn pass(filter: &Filter, host: &mut (impl Host + AsMut<FakeHost>)) -> Passed
     let verdict = filter.on_request(host, &mut response);
     let proxy = host.as_mut();
     let calls = std::mem::take(&mut proxy.calls);
+    proxy.choose_route();
     if let Some((status, _)) = &proxy.replied {
         proxy.response = vec![(b":status".to_vec(), status.to_string().into_bytes())];
     }

@@ -119,10 +119,10 @@ impl Filter {
             enforce: config.isolation == Isolation::Enforce,
         };
         let vary = if config.vary { depends_on(&config) } else { Vec::new() };
-        let own_domains = || Domains::of_mesh(&node.dns_domain, &node.pod.namespace);
+        let own_domains = Domains::of_mesh(&node.dns_domain, &node.pod.namespace);
         let egress = Egress {
             strip: config.egress.strip,
-            domains: config.egress.mesh_domains.unwrap_or_else(own_domains),
+            domains: own_domains.and(config.egress.mesh_domains),
         };
         let pod = Pod { is_sidecar: node.kind == Kind::Sidecar, tracks: &arrivals.tracks };
         let names = config.names.clone();
@@ -244,6 +244,7 @@ impl Filter {
 
     /// The response's headers have arrived.
     pub fn on_response(&self, host: &mut impl Host, response: &Response) {
+        plan::count_leak(host, response, &self.egress, &self.metrics);
         if let (Some(Decider { guards, names, .. }), Some(follows)) =
             (&self.decider, response.decided())
             && !guards.is_empty()

@@ -108,6 +108,8 @@ words! {
         Neutral = "neutral": "no good configuration has come yet, and nothing is decided",
         /// A request left the mesh, and its track was removed.
         Stripped = "stripped": "the request leaves the mesh, and its track was removed",
+        /// A request left the mesh with its track: by the route that the stamp had Envoy choose.
+        Leaked = "leaked": "the route that the track's header chose led out of the mesh",
         /// A value was too long for a rule's expression to look at, so that the rule did not hold.
         RegexLimit = "regex_limit": "a value is too long for a rule's expression to look at",
         /// A host that is not under a cookie's domain may not set it for that.

@@ -89,7 +89,7 @@ pub(crate) fn not_valid(file: &File) -> Option<Diagnostic<'_>> {
     })
 }
 
-const CLAIMS: &str = "claims of a JWT are no header: write them into one (outputClaimToHeaders of the \
+pub(crate) const CLAIMS: &str = "claims of a JWT are no header: write them into one (outputClaimToHeaders of the \
                       RequestAuthentication), match on that, and use phase: AUTHZ, which comes after it";
 
 /// One of the filter's own errors.

@@ -353,8 +353,6 @@ fn compile_preview(
 }
 
 fn compile_egress(egress: fields::Egress) -> Egress {
-    let domains = |domains: Vec<Domain>| {
-        Domains::new(domains.into_iter().map(|Domain(domain)| domain).collect())
-    };
-    Egress { strip: egress.strip, mesh_domains: egress.mesh_domains.map(domains) }
+    let domains = egress.mesh_domains.into_iter().map(|Domain(domain)| domain).collect();
+    Egress { strip: egress.strip, mesh_domains: Domains::new(domains) }
 }

@@ -483,13 +483,14 @@ fn preview_cookie() -> CookieName {
 pub(super) struct Egress {
     /// remove the header and the baggage member from what leaves the mesh
     pub(super) strip: bool,
-    /// the domains whose hosts are inside; by default the mesh's own and svc.clusterset.local
-    pub(super) mesh_domains: Option<Vec<Domain>>,
+    /// domains whose hosts are inside, beside the mesh's own and svc.clusterset.local
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Domain>"))]
+    pub(super) mesh_domains: Vec<Domain>,
 }
 
 impl Default for Egress {
     fn default() -> Self {
-        Self { strip: true, mesh_domains: None }
+        Self { strip: true, mesh_domains: Vec::new() }
     }
 }
 

@@ -96,8 +96,8 @@ pub enum Isolation {
 #[derive(Debug)]
 pub struct Egress {
     pub strip: bool,
-    /// `None`: derived from the node.
-    pub mesh_domains: Option<Domains>,
+    /// Inside the mesh, beside the domain that the node tells.
+    pub mesh_domains: Domains,
 }
 
 /// The proxies that decide.

@@ -154,13 +154,14 @@ strings! {
 
     /// A DNS domain in lower case, without a wildcard or dots at its ends.
     Domain(Box<str>) {"minLength": 1} = |name| {
-        let mut domain = &*text(name)?;
-        while let Some(rest) = domain.strip_prefix("*.") {
-            domain = rest;
+        let name = text(name)?;
+        if name.contains('*') && name.bytes().all(|b| matches!(b, b'*' | b'.')) {
+            return Err("for every host to be inside, write strip: false instead".into());
         }
-        match domain.trim_matches('.') {
-            "" => Err("a domain such as svc.cluster.local is expected here".into()),
-            domain => Ok(domain.to_ascii_lowercase().into()),
+        let domain = name.trim_start_matches("*.").trim_matches('.');
+        match is_domain(domain) {
+            true => Ok(domain.to_ascii_lowercase().into()),
+            false => Err("a domain such as corp.example is expected here, for all hosts under it: no address, range, port, URL or other pattern".into()),
         }
     };
 
@@ -256,6 +257,16 @@ fn is_label(label: &str) -> bool {
 fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// Labels between dots, the last of which is no number (RFC 1123 section 2.1): else it is an address.
+fn is_domain(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        !label.is_empty() && label.bytes().all(plain)
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.split('.').all(is_label) && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Headers that frame, route or trace a message, or that are carriers themselves: a track

@@ -289,8 +289,14 @@ fn a_gauge_tells_which_configuration_is_in_force() {
 fn without_a_guard_a_response_costs_nothing() {
     let bare = r#"{"identity": {"header": "x-account"}, "tracks": [{"name": "v2", "share": {"percent": 100}}]}"#;
     let mut gateway = Gateway::new(bare);
-    let (follows, response) = gateway.decide(&[("x-account", "someone")]);
-    gateway.host.calls.clear();
-    gateway.answer(&response, "500");
-    assert!(follows && gateway.host.calls.is_empty() && gateway.filter.ticks().is_none());
+    let mut calls = |headers: &[(&str, &str)]| -> Vec<_> {
+        let (follows, response) = gateway.decide(headers);
+        gateway.host.calls.clear();
+        gateway.answer(&response, "500");
+        assert!(gateway.filter.ticks().is_none());
+        [("follows", usize::from(follows))].into_iter().chain(gateway.host.calls.clone()).collect()
+    };
+    assert_eq!(calls(&[]), [("follows", 0)]);
+    // But for the one question whether its track left the mesh.
+    assert_eq!(calls(&[("x-account", "someone")]), [("follows", 1), ("get_property", 1)]);
 }

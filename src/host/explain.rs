@@ -38,7 +38,7 @@ pub enum Step<'a> {
     Decided { track: &'a str, reason: Reason },
     /// A tracked request, or one at a track's pod, has arrived.
     Arrived { track: &'a str, outcome: Outcome },
-    /// It leaves the mesh: its track is removed, and nothing else done.
+    /// It leaves the mesh: its track is removed, and nothing stamped.
     LeavesTheMesh,
     /// Nothing is done, and why.
     Nothing(&'a str),
@@ -168,7 +168,7 @@ impl Display for Step<'_> {
                 write!(f, "arrival: {}, {sentence}", outcome.label())
             }
             Self::LeavesTheMesh => f.write_str(
-                "the request leaves the mesh: its track is removed, and nothing else is done",
+                "the request leaves the mesh: its track is removed, and nothing is stamped",
             ),
             Self::Nothing(why) => write!(f, "nothing is done: {why}"),
         }

@@ -15,7 +15,7 @@ use crate::host::Facts;
 const CLUSTERSET: &str = "svc.clusterset.local";
 
 /// The domains whose hosts are inside the mesh.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Domains(Vec<Box<str>>);
 
 impl Domains {
@@ -31,7 +31,14 @@ impl Domains {
         Self([own, CLUSTERSET].into_iter().filter(|d| !d.is_empty()).map(Into::into).collect())
     }
 
-    fn contain(&self, host: &[u8]) -> bool {
+    /// These, and others.
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// Whether a host is one of these domains, or under one.
+    pub fn contain(&self, host: &[u8]) -> bool {
         self.0.iter().any(|domain| {
             host.strip_suffix(domain.as_bytes())
                 .is_some_and(|rest| rest.is_empty() || rest.ends_with(b"."))
@@ -118,6 +125,16 @@ mod tests {
         ] {
             assert!(domains.exclude(outside.as_bytes()), "{outside}");
         }
+    }
+
+    #[test]
+    fn configured_domains_are_inside_too() {
+        let more = Domains::new(vec!["corp.example".into()]);
+        let domains = Domains::of_mesh("weather.svc.cluster.local", "weather").and(more);
+        for host in ["web.corp.example", "corp.example", "forecast.weather.svc.cluster.local"] {
+            assert!(domains.contain(host.as_bytes()), "{host}");
+        }
+        assert!(!domains.contain(b"notcorp.example"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::carrier::propagator::{Change, Propagator};
 use crate::carrier::view::View;
 use crate::host::explain::Step;
 use crate::host::{Host, Verdict};
+use crate::istio::cluster::{Egress, Leads};
 use crate::vocabulary::{Carrier, Event, Family};
 
 /// Applies a plan. What its response gets is left in `response`.
@@ -26,16 +27,23 @@ pub(crate) fn apply(
     response: &mut Response,
 ) -> Verdict {
     let Plan { treatment, stamps, .. } = plan;
+    let decisions = if plan.is_dry { Family::DryDecisions } else { Family::Decisions };
     match plan.source {
         Source::Decided(reason) => {
-            let family = if plan.is_dry { Family::DryDecisions } else { Family::Decisions };
-            metrics.decided(host, family, plan.follows, reason);
+            metrics.decided(host, decisions, plan.follows, reason);
             response.decided = Some(plan.follows);
         }
         Source::Carried(carrier) => metrics.propagated(host, plan.follows, carrier),
         Source::Neutral => metrics.happened(host, Event::Neutral),
-        Source::Left if propagator.is_borne(view) => metrics.happened(host, Event::Stripped),
-        Source::Left | Source::Unsaid => {}
+        Source::Left(decided) => {
+            if let Some((follows, reason)) = decided {
+                metrics.decided(host, decisions, follows, reason);
+            }
+            if propagator.is_borne(view) {
+                metrics.happened(host, Event::Stripped);
+            }
+        }
+        Source::Unsaid => {}
     }
     if let Some(rare) = plan.effects.0 {
         apply_rare(host, *rare, propagator, metrics, response);
@@ -53,7 +61,10 @@ pub(crate) fn apply(
     }
     Carrier::each(|carrier| match propagator.change(host, view, carrier, treatment, stamps) {
         Change::None => {}
-        Change::Header(name, value) => edit(host, name.as_bytes(), value),
+        Change::Header(name, value) => {
+            response.is_stamped |= carrier == Carrier::Header && matches!(value, Edit::Set(_));
+            edit(host, name.as_bytes(), value);
+        }
         Change::NoRoom(name, value) => {
             edit(host, name.as_bytes(), value);
             metrics.happened(host, Event::BaggageFull);
@@ -109,6 +120,19 @@ fn edit(host: &mut impl Host, name: &[u8], edit: Edit) {
         Edit::Set(value) => host.set_request_header(name, &value),
         Edit::Remove => host.remove_request_header(name),
     };
+}
+
+/// Counts a request that took its track out of the mesh. Once the header is written Envoy chooses
+/// the route again, and where that leads is known when the response comes.
+pub(crate) fn count_leak(
+    host: &mut impl Host,
+    response: &Response,
+    egress: &Egress,
+    metrics: &Metrics,
+) {
+    if response.is_stamped && egress.strip && egress.leads(host) == Leads::Outside {
+        metrics.happened(host, Event::Leaked);
+    }
 }
 
 /// Adds to a response what its request left for it. `header` is the configured one; `vary` are

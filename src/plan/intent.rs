@@ -33,8 +33,8 @@ pub(crate) enum Source {
     Carried(Option<Carrier>),
     /// That is nobody's concern.
     Unsaid,
-    /// It leaves the mesh, and follows nothing any more.
-    Left,
+    /// It leaves the mesh, and follows nothing any more: at an edge, whatever was decided.
+    Left(Option<(Carried, Reason)>),
     /// No good configuration has come yet.
     Neutral,
 }
@@ -76,9 +76,13 @@ impl Plan {
         Self { follows, source, treatment, effects, stamps, is_dry, arrival }
     }
 
-    /// The request leaves the mesh. Nothing else is done than this, and nothing is stamped.
-    pub(crate) fn leaving(treatment: Treatment, effects: Effects) -> Self {
-        Self::new(Carried::Baseline, Source::Left, treatment, effects)
+    /// The request leaves the mesh. What was decided is counted, and nothing is stamped.
+    pub(crate) fn leaving(
+        decided: Option<(Carried, Reason)>,
+        treatment: Treatment,
+        effects: Effects,
+    ) -> Self {
+        Self::new(Carried::Baseline, Source::Left(decided), treatment, effects)
     }
 
     /// The request arrives at a pod.
@@ -99,8 +103,16 @@ impl Plan {
         mode: Mode,
     ) {
         let Mode { mut expose, mut enforce, dry_run } = mode;
-        if let Source::Decided(reason) = self.source {
-            facts.explain(Step::Decided { track: names.label(self.follows), reason });
+        let decided = match self.source {
+            Source::Decided(reason) => Some((self.follows, reason)),
+            Source::Left(decided) => decided,
+            Source::Carried(_) | Source::Unsaid | Source::Neutral => None,
+        };
+        if let Some((follows, reason)) = decided {
+            facts.explain(Step::Decided { track: names.label(follows), reason });
+        }
+        if let Source::Left(_) = self.source {
+            facts.explain(Step::LeavesTheMesh);
         }
         if dry_run {
             // What was decided is not followed, and nothing is stamped or given to anybody; what a

@@ -12,7 +12,7 @@ mod metrics;
 mod response;
 
 pub(crate) use answers::observe;
-pub(crate) use apply::{apply, respond};
+pub(crate) use apply::{apply, count_leak, respond};
 pub(crate) use arrivals::Arrivals;
 pub(crate) use intent::{Effects, Mode, Plan, Source};
 pub(crate) use metrics::Metrics;

@@ -28,7 +28,7 @@ pub(crate) fn decide(
     // application outside may send it back.
     if leaving(facts, view, propagator, egress, follows) {
         let treatment = if decider.trusts { Treatment::Strip } else { Treatment::Clear };
-        return Plan::leaving(treatment, effects);
+        return Plan::leaving(Some((follows, reason)), treatment, effects);
     }
     let treatment = if decider.trusts { Treatment::HandOver } else { Treatment::Guard };
     Plan::new(follows, Source::Decided(reason), treatment, effects)

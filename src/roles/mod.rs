@@ -10,7 +10,6 @@ pub(crate) mod waypoint;
 use crate::carrier::propagator::Propagator;
 use crate::carrier::view::View;
 use crate::host::Facts;
-use crate::host::explain::Step;
 use crate::istio::cluster::{Egress, Leads};
 use crate::track::Carried;
 
@@ -28,9 +27,5 @@ fn leaving(
     follows: Carried,
 ) -> bool {
     let concerns = matches!(follows, Carried::Track(_)) || propagator.is_borne(view);
-    if !concerns || !egress.strip || egress.leads(facts) != Leads::Outside {
-        return false;
-    }
-    facts.explain(Step::LeavesTheMesh);
-    true
+    concerns && egress.strip && egress.leads(facts) == Leads::Outside
 }

@@ -27,7 +27,7 @@ pub(crate) fn decide(
         effects.renew(renewal);
     }
     if leaving(facts, view, propagator, egress, follows) {
-        return Plan::leaving(Treatment::Strip, effects);
+        return Plan::leaving(None, Treatment::Strip, effects);
     }
     let counts = follows != Carried::Baseline || propagator.says_baseline();
     let carrier = extracted.map(|extracted| extracted.carrier);

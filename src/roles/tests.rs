@@ -139,7 +139,7 @@ mod edge {
     }
 
     #[test]
-    fn an_egress_gateway_strips_and_does_nothing_else() {
+    fn an_egress_gateway_strips_and_stamps_nothing() {
         let mut host = FakeHost::node(GATEWAY, &[]);
         let filter = Filter::configure(&mut host, STORY.as_bytes()).unwrap();
         host.properties
@@ -148,7 +148,13 @@ mod edge {
         filter.on_request(&mut host, &mut Response::default());
         assert_eq!(host.values("x-release-track"), [""; 0]);
         assert_eq!(host.values("x-request-id"), [SPOILT]);
-        assert_eq!(counted(&host), ["release_track.event=.=stripped;.;events_total 1"]);
+        assert_eq!(
+            counted(&host),
+            [
+                "release_track.event=.=stripped;.;events_total 1",
+                "release_track.track=.=baseline;.;reason=.=baseline;.;decisions_total 1"
+            ]
+        );
     }
 
     /// Sends one request to the frontend's sidecar, which decides for itself.

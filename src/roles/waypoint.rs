@@ -22,7 +22,7 @@ pub(crate) fn decide(
     let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
     let effects = Effects::default();
     if leaving(facts, view, propagator, egress, follows) {
-        return Plan::leaving(Treatment::Strip, effects);
+        return Plan::leaving(None, Treatment::Strip, effects);
     }
     let carrier = extracted.map(|extracted| extracted.carrier);
     let counts = follows != Carried::Baseline;

@@ -122,6 +122,7 @@ impl Explain {
             after_ms: 0,
             direction: if self.at == At::Outbound { 2 } else { 1 },
             cluster: Some(self.cluster()),
+            tracked_cluster: None,
             mtls: self.mtls,
             headers: self.sent()?.lines(self.at == At::Edge),
             response: vec![(b":status".to_vec(), b"200".to_vec())],

@@ -4,7 +4,7 @@
 use super::edit::{Edit, Text};
 use super::entry::{Following, test};
 use super::plan::{Change, Plan};
-use super::routes::VirtualService;
+use super::routes::{VirtualService, alone};
 use crate::input::yaml::{self, Node};
 use serde_json::{Value as Json, json};
 
@@ -96,6 +96,9 @@ impl Changing<'_> {
                 Change::Share { item, parts, is_routed } => {
                     edits.extend(self.share(*item, parts, *is_routed));
                 }
+                Change::Only { item, destination } => {
+                    edits.extend(self.only(*item, *destination));
+                }
                 Change::Last { item } => edits.extend(self.last(*item)),
             }
         }
@@ -128,19 +131,27 @@ impl Changing<'_> {
         }
         for (destination, track) in parts {
             let names = self.names(&[*track]);
-            let others: Vec<_> =
-                (0..one.destinations.len()).filter(|other| other != destination).collect();
-            let mut copy = self.text.remove_items(routes, &others);
-            if let Some(node) = one.destinations.get(*destination).map(|one| one.node) {
-                let weight = node.members().iter().position(|member| member.name == "weight");
-                let weight: Vec<_> = weight.into_iter().collect();
-                copy.extend(self.text.remove_members(node, &weight));
-            }
+            let mut copy = self.only(item, *destination);
             if one.entries.is_empty() {
                 copy.extend(self.matching(one.node, &names));
             }
             copy.extend(one.entries.iter().map(|e| self.following.added(self.text, e, &names)));
             edits.push(self.text.copy_item(list, item, &copy));
+        }
+        edits
+    }
+
+    /// One destination of an item, which gets all.
+    fn only(&self, item: usize, destination: usize) -> Vec<Edit> {
+        let Some(one) = self.service.items.get(item) else { return Vec::new() };
+        let Some(routes) = one.node.get("route") else { return Vec::new() };
+        let others: Vec<_> =
+            (0..one.destinations.len()).filter(|other| *other != destination).collect();
+        let mut edits = self.text.remove_items(routes, &others);
+        if let Some(node) = one.destinations.get(destination).map(|one| one.node) {
+            let weight = node.members().iter().position(|member| member.name == "weight");
+            let weight: Vec<_> = weight.into_iter().collect();
+            edits.extend(self.text.remove_members(node, &weight));
         }
         edits
     }
@@ -199,7 +210,9 @@ impl Changing<'_> {
                 doubles.iter().rev().for_each(|entry| drop(entries.remove(*entry)));
             }
             let of_item = self.changes.iter().find(|change| match change {
-                Change::Share { item, .. } | Change::Last { item } => *item == index,
+                Change::Share { item, .. } | Change::Only { item, .. } | Change::Last { item } => {
+                    *item == index
+                }
                 Change::Follow { .. } => false,
             });
             match of_item {
@@ -208,6 +221,10 @@ impl Changing<'_> {
                         items.extend(parts.iter().map(|(d, track)| self.routed(&item, *d, *track)));
                     }
                     self.take_out(&mut item, index, parts);
+                    items.push(item);
+                }
+                Some(Change::Only { destination, .. }) => {
+                    alone(&mut item, *destination);
                     items.push(item);
                 }
                 Some(Change::Last { .. }) => {
@@ -227,13 +244,7 @@ impl Changing<'_> {
     fn routed(&self, item: &Json, destination: usize, track: usize) -> Json {
         let mut copy = item.clone();
         let headers = json!({self.following.header: test(&self.names(&[track]))});
-        if let Some(routes) = copy.get_mut("route").and_then(Json::as_array_mut) {
-            let mut route = routes.get(destination).cloned().unwrap_or_default();
-            if let Some(fields) = route.as_object_mut() {
-                fields.remove("weight");
-            }
-            *routes = vec![route];
-        }
+        alone(&mut copy, destination);
         match copy.get_mut("match").and_then(Json::as_array_mut).filter(|list| !list.is_empty()) {
             Some(entries) => entries.iter_mut().for_each(|entry| {
                 if let Some(fields) = entry.as_object_mut() {

@@ -4,6 +4,7 @@ use super::cookie;
 use super::edit::{Edit, Text};
 use super::emit::flow;
 use crate::input::yaml::{Node, Span};
+use crate::refusal::CLAIMS;
 use release_track::config::Config;
 use serde_json::{Map, Value as Json, json};
 
@@ -292,9 +293,51 @@ impl Selector {
         let config = json!({"tracks": [{"name": "track", "match": rules}]}).to_string();
         match Config::parse(config.as_bytes()) {
             Ok(_) => Ok(rules),
+            Err(error) if error.path.contains("@request.auth.") => {
+                Err((entry.span.clone(), CLAIMS.to_owned()))
+            }
             Err(error) => Err((entry.span.clone(), format!("the filter refuses {error}"))),
         }
     }
+}
+
+/// What a match of the Gateway API comes to as a rule; `None` where it follows a track already.
+pub(super) fn rule_of_route(entry: &Node, following: &Following<'_>) -> Option<Json> {
+    let mut rule = Map::new();
+    for field in ["headers", "queryParams"] {
+        let mut tests = Map::new();
+        for one in entry.get(field).into_iter().flat_map(Node::items) {
+            let text = |name| one.get(name).and_then(Node::text).unwrap_or_default();
+            let (name, value) = (text("name"), text("value"));
+            let name = if field == "headers" { name.to_lowercase() } else { name.to_owned() };
+            if name == following.header {
+                return None;
+            }
+            let is_regex = text("type") == "RegularExpression";
+            let expression = match is_regex {
+                true => value.to_owned(),
+                false => cookie::expression(value, false),
+            };
+            let cookies = match (field, &*name) {
+                ("headers", "cookie") => cookie::read(&expression).ok(),
+                _ => None,
+            };
+            match cookies.and_then(|reading| reading.alternatives.into_iter().next()) {
+                Some(cookies) => {
+                    let tests = cookies.into_iter().map(|(name, test)| (name, test.to_json()));
+                    rule.insert("cookies".to_owned(), Json::Object(tests.collect()));
+                }
+                None => {
+                    let kind = if is_regex { "regex" } else { "exact" };
+                    tests.insert(name, json!({kind: value}));
+                }
+            }
+        }
+        if !tests.is_empty() {
+            rule.insert(field.to_owned(), Json::Object(tests));
+        }
+    }
+    Some(Json::Object(rule))
 }
 
 /// A path that every request has.

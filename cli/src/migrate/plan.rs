@@ -5,8 +5,8 @@
 //! last come routes by the version of the caller, until no further track is found by them.
 
 use super::emit::flow;
-use super::entry::{Caller, Following, Kind, Selector, is_everything};
-use super::routes::{Destination, Item, Service, SetUp, Version, VirtualService};
+use super::entry::{Caller, Following, Kind, Selector, is_everything, rule_of_route};
+use super::routes::{Destination, Item, Service, SetUp, Version, VirtualService, alone};
 use crate::input::File;
 use crate::input::yaml::Node;
 use serde_json::{Value as Json, json};
@@ -35,6 +35,8 @@ pub(super) struct Rule {
 pub(super) enum Change {
     /// An entry of an item follows tracks.
     Follow { item: usize, entry: usize, tracks: Vec<usize> },
+    /// Weights behind a condition become the share of a rule: the track's destination stays.
+    Only { item: usize, destination: usize },
     /// Weights become routes of tracks: which destination is whose.
     Share { item: usize, parts: Vec<(usize, usize)>, is_routed: bool },
     /// Calls of baseline pods become the last route, for everybody.
@@ -247,7 +249,8 @@ impl<'a> Plan<'a> {
             let why = "whom it chooses is sent on to a delegate, which was not followed";
             return self.tell(index, delegate, true, why);
         }
-        let Some(destination) = item.only_destination() else {
+        let part = self.part(service, item);
+        let Some((only, destination)) = item.only().or(part.map(|part| part.0)) else {
             let versions = item.destinations.iter().filter(|one| one.version.is_some());
             if versions.count() > 1 {
                 self.tell(index, first, true, WEIGHTS_IN_MATCH);
@@ -270,7 +273,10 @@ impl<'a> Plan<'a> {
         for (entry, node, selector) in selectors {
             self.tell_cookies(index, node, &selector);
             let rules = match selector.rules {
-                Ok(rules) => rules,
+                Ok(rules) => match part {
+                    Some((_, percent)) => of_share(rules, percent),
+                    None => rules,
+                },
                 Err((at, why)) => {
                     let file = service.file;
                     let object = service.object();
@@ -291,10 +297,41 @@ impl<'a> Plan<'a> {
                 Some(track) => {
                     self.assume(index, destination);
                     self.follow(index, place, entry, vec![track]);
+                    if part.is_some() {
+                        let changes = self.changes.get_mut(index);
+                        changes.into_iter().for_each(|changes| {
+                            changes.push(Change::Only { item: place, destination: only });
+                        });
+                        self.tell(index, node, false, STICKY);
+                    }
                 }
                 None => self.tell(index, node, true, TWO_VERSIONS),
             }
         }
+    }
+
+    /// The version that a condition gives to a part of whom it chooses, and the percentage, where
+    /// all others get what everybody gets.
+    fn part(
+        &self,
+        service: &'a VirtualService<'a>,
+        item: &'a Item<'a>,
+    ) -> Option<((usize, &'a Destination<'a>), f64)> {
+        let catch_all = service.items.iter().rev().find(|item| item.is_catch_all())?;
+        let (everybodys, everybody) = catch_all.only()?;
+        let weighted = || item.destinations.iter().enumerate().filter(|(_, one)| one.weight > 0.0);
+        let is_baseline =
+            |one: &Destination<'_>| one.version.is_some() && one.version == everybody.version;
+        let (rest, _) = weighted().find(|(_, one)| is_baseline(one))?;
+        let part = weighted().find(|(_, one)| !is_baseline(one))?;
+        let is_whole = service.at_gateway
+            && item.entries.len() == 1
+            && weighted().count() == 2
+            && item.destinations.len() == item.node.get("route").map_or(0, |all| all.items().len())
+            && part.1.service == everybody.service
+            && item.without_whom(rest) == catch_all.without_whom(everybodys);
+        let total: f64 = weighted().map(|(_, one)| one.weight).sum();
+        is_whole.then(|| (part, (part.1.weight / total * 10_000.0).round() / 100.0))
     }
 
     fn tell_cookies(&mut self, index: usize, node: &Node, selector: &Selector) {
@@ -595,6 +632,11 @@ impl<'a> Plan<'a> {
         let weighted: Vec<_> =
             item.destinations.iter().enumerate().filter(|(_, one)| one.weight > 0.0).collect();
         let Some((_, first)) = weighted.first() else { return };
+        let is_done =
+            |change: &Change| matches!(change, Change::Only { item, .. } if *item == place);
+        if self.changes.get(index).is_some_and(|changes| changes.iter().any(is_done)) {
+            return;
+        }
         let routes = item.node.get("route").map_or(0, |routes| routes.items().len());
         let is_split = weighted.len() > 1
             && item.destinations.len() == routes
@@ -695,14 +737,23 @@ impl<'a> Plan<'a> {
                 self.tell(index, service.document, true, message);
             }
         }
-        for (file, span, object) in &self.set_up.http_routes {
+        for (file, object, node) in &self.set_up.http_routes {
+            let what = match (node.get("weight"), rule_of_route(node, self.following)) {
+                (Some(_), _) => "weights become the share of a track".to_owned(),
+                (None, Some(rule)) => {
+                    let header = self.following.header;
+                    format!("this becomes the rule {}, and {header} stands here", flow(&rule))
+                }
+                (None, None) => continue,
+            };
             self.told.push(Told {
                 file,
-                at: span.start,
+                at: node.span.start,
                 object: object.clone(),
-                message: "stays as it is: only VirtualServices are translated; see \
-                          examples/weather/gateway-api for the routes of a track"
-                    .to_owned(),
+                message: format!(
+                    "stays as it is, since only VirtualServices are translated. By hand: {what} \
+                     (examples/weather/gateway-api)"
+                ),
                 is_left: true,
             });
         }
@@ -778,8 +829,11 @@ impl<'a> Plan<'a> {
     }
 }
 
-const WEIGHTS_IN_MATCH: &str = "weights behind a condition stay as they are: a track's share is of \
-                                everybody whom no rule decides";
+const WEIGHTS_IN_MATCH: &str = "weights behind a condition stay as they are: they become the share of \
+                                a rule where one of two versions is everybody's, one condition \
+                                leads there, at a gateway, and nothing else differs";
+const STICKY: &str = "a weight is thrown anew for each request; the share of the rule is sticky: a person \
+                      stays with it";
 const NO_VERSION: &str = "stays as it is: it leads to another service, and not to another version \
                           of the one that everybody gets";
 const NO_BASELINE: &str = "stays as it is: no route without a condition says which version of this \
@@ -791,6 +845,14 @@ const PINNED: &str = "stays as it is: whom it sends to the baseline can still fo
                       withoutHeaders), and take the route out";
 const OTHER_SHARE: &str = "these weights stay as they are: a share is of a whole track, and this \
                            one's is another";
+
+/// Of whom they fit, only this part.
+fn of_share(mut rules: Vec<Json>, percent: f64) -> Vec<Json> {
+    for fields in rules.iter_mut().filter_map(Json::as_object_mut) {
+        fields.insert("share".to_owned(), json!({"percent": percent}));
+    }
+    rules
+}
 
 /// Only on these hosts, with or without a port.
 fn limit(rule: &mut Json, hosts: &[String]) {
@@ -809,14 +871,30 @@ fn limit(rule: &mut Json, hosts: &[String]) {
 impl<'a> Item<'a> {
     /// Where it leads to, if it does not divide requests.
     fn only_destination(&self) -> Option<&Destination<'a>> {
+        self.only().map(|(_, one)| one)
+    }
+
+    /// The same with its place.
+    fn only(&self) -> Option<(usize, &Destination<'a>)> {
         match self.destinations.as_slice() {
-            [one] => Some(one),
+            [one] => Some((0, one)),
             several => {
-                let mut weighted = several.iter().filter(|one| one.weight > 0.0);
+                let all = several.iter().enumerate();
+                let mut weighted = all.filter(|(_, one)| one.weight > 0.0);
                 let first = weighted.next();
                 first.filter(|_| weighted.next().is_none())
             }
         }
+    }
+
+    /// What it does with requests that it sends to one of its destinations, whoever's they are.
+    fn without_whom(&self, destination: usize) -> Json {
+        let mut json = self.node.to_json();
+        alone(&mut json, destination);
+        if let Some(fields) = json.as_object_mut() {
+            fields.retain(|name, _| !matches!(name.as_str(), "match" | "name"));
+        }
+        json
     }
 
     fn is_catch_all(&self) -> bool {

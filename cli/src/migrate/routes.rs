@@ -1,7 +1,8 @@
 //! The classical set-up as it stands in the files: which versions there are, and who gets which.
 
 use crate::input::File;
-use crate::input::yaml::{Node, Span};
+use crate::input::yaml::Node;
+use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A service of Kubernetes; of a host outside of the cluster, the whole name.
@@ -58,8 +59,9 @@ pub(super) struct SetUp<'a> {
     pub(super) services: Vec<VirtualService<'a>>,
     /// The filter's own configuration, and the plugin that it is in.
     pub(super) plugins: Vec<(&'a File, &'a Node)>,
-    /// HTTPRoutes that match a header: file, place and name.
-    pub(super) http_routes: Vec<(&'a File, Span, String)>,
+    /// Routes of the Gateway API that choose whom they take, or how many: file and name, and the
+    /// match or the backend that does.
+    pub(super) http_routes: Vec<(&'a File, String, &'a Node)>,
     /// The pod label that names a version.
     pub(super) version_label: String,
     rules: BTreeMap<Service, BTreeMap<String, BTreeMap<String, String>>>,
@@ -92,15 +94,11 @@ impl<'a> SetUp<'a> {
                 {
                     set_up.plugins.push((file, document));
                 }
-                Some("HTTPRoute") => {
-                    let rules = document.at(&["spec", "rules"]).into_iter().flat_map(Node::items);
-                    let mut matches =
-                        rules.filter_map(|rule| rule.get("matches")).flat_map(Node::items);
-                    if let Some(found) = matches.find_map(|one| one.get("headers")) {
-                        let name = text(document, &["metadata", "name"]).unwrap_or_default();
-                        let object = format!("HTTPRoute {}/{name}", namespace(document));
-                        set_up.http_routes.push((file, found.span.clone(), object));
-                    }
+                Some(kind @ ("HTTPRoute" | "GRPCRoute")) => {
+                    let name = text(document, &["metadata", "name"]).unwrap_or_default();
+                    let object = format!("{kind} {}/{name}", namespace(document));
+                    let found = choosing(document).map(|node| (file, object.clone(), node));
+                    set_up.http_routes.extend(found);
                 }
                 _ => {}
             }
@@ -253,6 +251,18 @@ impl<'a> SetUp<'a> {
     }
 }
 
+/// The matches of a route of the Gateway API that look at who sends a request, and the backends that
+/// get a part of them.
+fn choosing(document: &Node) -> impl Iterator<Item = &Node> {
+    let rules = || document.at(&["spec", "rules"]).into_iter().flat_map(Node::items);
+    let matches = rules().filter_map(|rule| rule.get("matches")).flat_map(Node::items);
+    let who = |one: &&Node| one.get("headers").or(one.get("queryParams")).is_some();
+    let backends = rules().filter_map(|rule| Some(rule.get("backendRefs")?.items()));
+    let shared = backends.filter(|backends| backends.len() > 1).flatten();
+    let part = |one: &&Node| one.get("weight").and_then(Node::number).is_some_and(|w| w > 0.0);
+    matches.filter(who).chain(shared.filter(part).take(1))
+}
+
 /// Whether a service's name ends in a version: `frontend-v2`, `podinfo-canary`.
 fn split(name: &str) -> (&str, &str) {
     const WORDS: [&str; 12] = [
@@ -319,5 +329,16 @@ fn service(host: &str, namespace: &str) -> Service {
             Service { namespace: namespace.to_owned(), name: name.to_owned() }
         }
         _ => Service { namespace: String::new(), name: host.to_owned() },
+    }
+}
+
+/// One destination of an item, without its weight.
+pub(super) fn alone(item: &mut Json, destination: usize) {
+    if let Some(routes) = item.get_mut("route").and_then(Json::as_array_mut) {
+        let mut route = routes.get(destination).cloned().unwrap_or_default();
+        if let Some(fields) = route.as_object_mut() {
+            fields.remove("weight");
+        }
+        *routes = vec![route];
     }
 }

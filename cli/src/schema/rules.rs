@@ -234,8 +234,13 @@ self.tracks.exists(track, has(track.workloads) && track.workloads.size() > 0)
         nonempty("egress.meshDomains[]"),
         unless(
             "egress.meshDomains[]",
-            r"!self.matches('^([*][.])*[.]*$')",
-            "a domain such as svc.cluster.local is expected here",
+            "!self.contains('*') || !self.matches('^[*.]*$')",
+            "for every host to be inside, write strip: false instead",
+        ),
+        matches(
+            "egress.meshDomains[]",
+            "^([*][.])*[.]*([A-Za-z0-9_-]+[.])*[A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*[.]*$",
+            "a domain such as corp.example is expected here, for all hosts under it: no address, range, port, URL or other pattern",
         ),
     ];
     for at in ["tracks[].match[].cookies", "tracks[].match[].withoutCookies"] {

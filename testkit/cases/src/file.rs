@@ -59,6 +59,7 @@ struct CaseText {
     steps: Option<Vec<StepText>>,
     // A case of one step, without the list.
     cluster: Option<String>,
+    tracked_cluster: Option<String>,
     mtls: Option<bool>,
     send: Option<Lines>,
     response: Option<Lines>,
@@ -71,6 +72,7 @@ struct CaseText {
 struct StepText {
     at: Option<String>,
     cluster: Option<String>,
+    tracked_cluster: Option<String>,
     mtls: Option<bool>,
     #[serde(default)]
     after_ms: u64,
@@ -247,6 +249,7 @@ impl Reader<'_> {
         let left_out = left_out.collect::<Result<_, String>>()?;
         let one = StepText {
             cluster: text.cluster,
+            tracked_cluster: text.tracked_cluster,
             mtls: text.mtls,
             send: text.send,
             response: text.response,
@@ -309,6 +312,10 @@ impl Reader<'_> {
             Some(name) => Some(name.clone()),
             None => Some(direction.cluster().to_owned()),
         };
+        let tracked_cluster = text.tracked_cluster.or_else(|| case.tracked_cluster.clone());
+        if tracked_cluster.is_some() && cluster.is_none() {
+            return Err("tracked_cluster: it needs a cluster beside it".into());
+        }
         let mut request =
             [":method: GET", ":scheme: http", ":authority: weather.example", ":path: /"]
                 .iter()
@@ -343,6 +350,7 @@ impl Reader<'_> {
         Ok(Step {
             direction,
             cluster,
+            tracked_cluster,
             mtls: text.mtls.or(case.mtls).unwrap_or_default(),
             after_ms: text.after_ms,
             request,

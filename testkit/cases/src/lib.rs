@@ -128,6 +128,8 @@ pub struct Step {
     pub direction: Direction,
     /// The name of the route's cluster; `None`: the route has none.
     pub cluster: Option<String>,
+    /// The cluster of the route that a request with `x-release-track` has instead.
+    pub tracked_cluster: Option<String>,
     /// The connection is mutual TLS.
     pub mtls: bool,
     /// This long after the step before it, in milliseconds.

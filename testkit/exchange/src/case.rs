@@ -25,6 +25,7 @@ pub fn request(step: &Step, bindings: &Bindings) -> Request {
         after_ms: step.after_ms,
         direction: step.direction as i64,
         cluster: step.cluster.clone(),
+        tracked_cluster: step.tracked_cluster.clone(),
         mtls: step.mtls,
         headers: lines(step.headers(bindings)),
         response: lines(step.response_headers(bindings)),

@@ -49,10 +49,17 @@ pub fn open(plugin: &Plugin, request: &Request) -> Stream {
     let mut stream = plugin.stream();
     stream.set_property("xds.listener_direction", request.direction);
     stream.set_property("connection.mtls", request.mtls);
-    if let Some(cluster) = &request.cluster {
-        stream.set_property("xds.cluster_name", cluster.as_str());
-    }
+    choose_route(&mut stream, request, &request.headers);
     stream
+}
+
+/// As Envoy does when a request arrives, and again once a header was written.
+fn choose_route(stream: &mut Stream, request: &Request, headers: &Lines) {
+    let is_tracked = || headers.iter().any(|(name, _)| name == b"x-release-track");
+    let tracked = request.tracked_cluster.as_ref().filter(|_| is_tracked());
+    if let Some(other) = &request.cluster {
+        stream.set_property("xds.cluster_name", tracked.unwrap_or(other).as_str());
+    }
 }
 
 /// The request's headers arrive.
@@ -62,6 +69,10 @@ pub fn send(stream: &mut Stream, request: &Request) -> Outcome {
 
 /// The headers of the upstream's response arrive.
 pub fn respond(stream: &mut Stream, request: &Request) -> Outcome {
+    if request.tracked_cluster.is_some() {
+        let headers = lines(&stream.request());
+        choose_route(stream, request, &headers);
+    }
     stream.response_headers(pairs(&request.response), true)
 }
 

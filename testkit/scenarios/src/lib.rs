@@ -77,10 +77,11 @@ impl fmt::Display for Scenario {
         writeln!(f, "config: {}", self.config)?;
         writeln!(f, "node: {} {:?} {:?}", self.node, self.labels, self.environment)?;
         for (number, request) in self.requests.iter().enumerate() {
-            let Request { direction, cluster, mtls, after_ms, headers, response } = request;
+            let Request { direction, cluster, tracked_cluster, mtls, after_ms, headers, response } =
+                request;
             writeln!(
                 f,
-                "request {number}: direction {direction}, {cluster:?}, mtls {mtls}, after {after_ms} ms"
+                "request {number}: direction {direction}, {cluster:?} or {tracked_cluster:?}, mtls {mtls}, after {after_ms} ms"
             )?;
             for (name, value) in headers.iter().chain(response) {
                 writeln!(f, "  {}: {}", name.escape_ascii(), value.escape_ascii())?;

@@ -16,6 +16,7 @@ pub(crate) fn arbitrary(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> R
         after_ms,
         direction: *u.choose(&[2, 1, 2, 1, 2, 1, 0, 7])?,
         cluster: u.choose(&words::CLUSTERS)?.map(Into::into),
+        tracked_cluster: u.choose(&words::CLUSTERS)?.map(Into::into),
         mtls: u.arbitrary()?,
         headers: headers(u, config, now_ms + after_ms)?,
         response: response(u)?,

@@ -121,7 +121,7 @@ pub fn texts(field: &str) -> &'static [&'static str] {
         "salt" => &["", "salt"],
         "domain" => &["weather.example", ".Example", "other.example"],
         "path" => &["/", "/weather"],
-        "meshDomains" => &["svc.cluster.local", "*.example.com", "example.com."],
+        "meshDomains" => &["corp.example", "*.example.com", "example.com."],
         "regex" => &PATTERNS,
         "prefix" => &VALUES[..9],
         _ => &VALUES,

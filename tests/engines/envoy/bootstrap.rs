@@ -15,6 +15,7 @@ pub(super) struct Listener {
     environment: BTreeMap<String, String>,
     direction: Direction,
     cluster: Option<String>,
+    tracked_cluster: Option<String>,
     mtls: bool,
     /// The plugin comes by a file, which [`update`] writes anew.
     is_discovered: bool,
@@ -33,6 +34,7 @@ impl Listener {
                 environment: BTreeMap::new(),
                 direction: Direction::Outbound,
                 cluster: None,
+                tracked_cluster: None,
                 mtls: false,
                 is_discovered: true,
             }],
@@ -45,6 +47,7 @@ impl Listener {
             environment: case.environment.clone(),
             direction: step.direction,
             cluster: step.cluster.clone(),
+            tracked_cluster: step.tracked_cluster.clone(),
             mtls: step.mtls,
             is_discovered: false,
         }
@@ -60,7 +63,8 @@ pub(super) fn write(
     listeners: &BTreeMap<Listener, Port>,
     upstream: SocketAddr,
 ) -> io::Result<(PathBuf, Vec<Port>)> {
-    let names: BTreeSet<_> = listeners.keys().filter_map(|l| l.cluster.as_ref()).collect();
+    let names = listeners.keys().flat_map(|l| l.cluster.iter().chain(&l.tracked_cluster));
+    let names: BTreeSet<_> = names.collect();
     let mut clusters: Vec<_> = names.into_iter().map(|name| cluster(name, upstream)).collect();
     let mut all = Vec::new();
     let mut inner_ports = Vec::new();
@@ -141,19 +145,25 @@ fn tls_socket(context: &str) -> Value {
 
 /// Without its address.
 fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
-    let route = match &key.cluster {
-        Some(cluster) => json!({
-            "match": {"prefix": "/"},
-            "route": {
-                "cluster": cluster,
-                "timeout": "0s",
-                // Once, if an upstream answers so.
-                "internal_redirect_policy": {"redirect_response_codes": [302]},
-            },
-        }),
-        // Envoy responds itself, with the path as it then is.
-        None => json!({"match": {"prefix": "/"}, "redirect": {"https_redirect": true}}),
+    let route = |headers: Value, cluster: &Option<String>| {
+        let matched = json!({"prefix": "/", "headers": headers});
+        match cluster {
+            Some(cluster) => json!({
+                "match": matched,
+                "route": {
+                    "cluster": cluster,
+                    "timeout": "0s",
+                    // Once, if an upstream answers so.
+                    "internal_redirect_policy": {"redirect_response_codes": [302]},
+                },
+            }),
+            // Envoy responds itself, with the path as it then is.
+            None => json!({"match": matched, "redirect": {"https_redirect": true}}),
+        }
     };
+    let is_tracked = json!([{"name": "x-release-track", "present_match": true}]);
+    let tracked = key.tracked_cluster.is_some().then(|| route(is_tracked, &key.tracked_cluster));
+    let routes: Vec<_> = tracked.into_iter().chain([route(json!([]), &key.cluster)]).collect();
     let plugin = plugin("release-track", &key.config, &key.environment);
     let plugin_filter = if key.is_discovered {
         discovered(folder, &plugin)?
@@ -175,7 +185,7 @@ fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
         "max_request_headers_kb": 8192,
         "common_http_protocol_options": {"max_headers_count": 10_000},
         "route_config": {
-            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}],
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],
         },
         "http_filters": [plugin_filter, {
             "name": "envoy.filters.http.router",

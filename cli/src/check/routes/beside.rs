@@ -6,6 +6,7 @@ use super::{View, warning};
 use crate::check::cookie;
 use crate::check::tracks::Track;
 use crate::input::yaml::Node;
+use crate::refusal::CLAIMS;
 use crate::report::Diagnostic;
 use crate::routing::{Condition, Destination, Host, Place, Route, StringMatch, Table};
 
@@ -143,7 +144,11 @@ fn by_anything<'a>(
         false => "requests without a track that match this",
     };
     let name = track.name;
+    let is_claim = |condition: &&Condition<'_>| matches!(condition, Condition::Header { name, .. } if name.starts_with("@request.auth."));
     let hint = match part.is_empty() {
+        true if way.rest.iter().any(is_claim) => {
+            format!("match on {}; and for its rule, {CLAIMS}", instead(view, Some(track)))
+        }
         true => {
             format!("match on {}; who follows {name} is for its rules", instead(view, Some(track)))
         }

@@ -2,7 +2,7 @@
 
 use super::pods::{Pods, Reader};
 use super::ways::Way;
-use super::{View, warning};
+use super::{View, outside, warning};
 use crate::report::Diagnostic;
 use crate::routing::{Destination, Host, Route, Subset, Table};
 use std::collections::BTreeSet;
@@ -194,7 +194,9 @@ fn edits<'a>(
         };
         let Some(value) = edit.value else {
             // What leads outside of the mesh does well to remove it.
-            let is_inside = route.used().any(|to| matches!(to.host, Host::Service { .. }));
+            let is_inside = route.used().any(|to| {
+                matches!(to.host, Host::Service { .. }) && !outside::is_outside(view, to)
+            });
             if !is_inside || tracks.is_empty() && is_about_tracks {
                 return None;
             }

@@ -59,7 +59,7 @@ pub(super) fn check<'a>(valid: &[Valid<'a>], routing: &Routing<'a>) -> Vec<Diagn
             found.extend(lead::check(view, table, &ways));
             found.extend(callers::check(view, table, &ways));
             found.extend(beside::check(view, table, &ways));
-            found.extend(outside::check(view, table));
+            found.extend(outside::check(view, table, &ways));
         }
     }
     found.extend(reach::unknown(&views, routing));
