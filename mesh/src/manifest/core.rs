@@ -27,6 +27,15 @@ impl ServicePort {
     pub fn target(&self) -> u16 {
         self.target_port.unwrap_or(self.port)
     }
+
+    /// Whether callers speak HTTP/2 to it, as Istio reads the protocol: from `appProtocol`, else from
+    /// the name up to its first dash.
+    /// <https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/>
+    pub fn is_http2(&self) -> bool {
+        let name = || self.name.split('-').next();
+        let protocol = self.app_protocol.as_deref().or_else(name);
+        matches!(protocol, Some("grpc" | "http2" | "kubernetes.io/h2c"))
+    }
 }
 
 /// <https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/>
