@@ -21,7 +21,10 @@ pub fn clusters(proxy: &Proxy, registry: &Registry<'_>) -> Vec<Value> {
                 let addresses = registry.addresses(service, port, labels);
                 let mut cluster = cluster(&outbound(service, port, subset), &addresses);
                 if port.is_http2() {
-                    speak(&mut cluster, json!({"explicit_http_config": {"http2_protocol_options": {}}}));
+                    speak(
+                        &mut cluster,
+                        json!({"explicit_http_config": {"http2_protocol_options": {}}}),
+                    );
                 }
                 clusters.push(cluster);
             }

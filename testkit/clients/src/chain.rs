@@ -66,7 +66,8 @@ async fn call(egress: SocketAddr, middle: &str, trace: &[(&str, String)]) -> Res
     let stream = TokioIo::new(TcpStream::connect(egress).await?);
     let (mut sender, connection) = http1::handshake(stream).await?;
     tokio::spawn(connection);
-    let (head, body) = sender.send_request(request.body(Empty::<Bytes>::new())?).await?.into_parts();
+    let (head, body) =
+        sender.send_request(request.body(Empty::<Bytes>::new())?).await?.into_parts();
     let body = body.collect().await?.to_bytes();
     let told = serde_json::from_slice(&body);
     told.with_context(|| format!("{} {}", head.status, String::from_utf8_lossy(&body)))
@@ -90,7 +91,8 @@ async fn call_grpc(
     let stream = TokioIo::new(TcpStream::connect(egress).await?);
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
     tokio::spawn(connection);
-    let (head, body) = sender.send_request(request.body(Full::new(EMPTY.into()))?).await?.into_parts();
+    let request = request.body(Full::new(Bytes::from_static(EMPTY)))?;
+    let (head, body) = sender.send_request(request).await?.into_parts();
     let body = body.collect().await?;
     // Where nothing is sent it is among the headers.
     let status = body.trailers().and_then(|trailers| trailers.get(STATUS));
@@ -111,7 +113,8 @@ const STATUS: &str = "grpc-status";
 pub(crate) async fn backend(version: u8, listen: SocketAddr) -> Result<ExitCode> {
     let tell = async |State(version): State<u8>, headers: HeaderMap| {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+        let headers =
+            headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes())));
         Json(Told { version: format!("v{version}"), headers: headers.collect() })
     };
     let check = async |State(version): State<u8>| messages(version, 1);
@@ -125,8 +128,9 @@ pub(crate) async fn backend(version: u8, listen: SocketAddr) -> Result<ExitCode>
 
 fn messages(version: u8, count: usize) -> Response {
     let message = Bytes::from(vec![0, 0, 0, 0, 2, 0x08, version]);
-    let ok = HeaderMap::from_iter([(header::HeaderName::from_static(STATUS), HeaderValue::from_static("0"))]);
-    let frames = std::iter::repeat_n(Frame::data(message), count).chain([Frame::trailers(ok)]);
+    let mut ok = HeaderMap::new();
+    ok.insert(STATUS, HeaderValue::from_static("0"));
+    let frames = std::iter::repeat_n(message, count).map(Frame::data).chain([Frame::trailers(ok)]);
     let body = StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)));
     ([(header::CONTENT_TYPE, "application/grpc")], Body::new(body)).into_response()
 }

@@ -67,7 +67,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     for some in middles.chunks(AT_A_TIME) {
         for (what, measured) in measure(&options, some).await? {
             let (said, verdict) = match measured {
-                Ok(said) => (said, &mut passed),
+                Ok(seen) => (seen.to_string(), &mut passed),
                 Err(error) => (format!("FAILED {error:#}"), &mut failed),
             };
             *verdict += 1;
@@ -159,7 +159,8 @@ impl Middle<'_> {
     async fn measure(&self, mesh: &Mesh, mint: bool) -> Vec<(String, Result<Outcome>)> {
         let mut measured = Vec::new();
         for protocol in self.protocols {
-            let call = |is_tester, format| Call { middle: self, is_tester, protocol: *protocol, format };
+            let call =
+                |is_tester, format| Call { middle: self, is_tester, protocol: *protocol, format };
             let arrivals = self.setup.arrivals().into_iter().zip(self.setup.expected(mint));
             let arrivals = arrivals.map(|(format, expected)| (call(true, format), expected));
             let baseline = (call(false, Some(self.setup.format)), Outcome::Lost);
@@ -189,7 +190,13 @@ struct Call<'a> {
 impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = if self.is_tester { "" } else { ", on baseline" };
-        write!(f, "{}, {}, trace {}{who}", self.middle.name, name_of(Some(self.protocol)), name_of(self.format))
+        write!(
+            f,
+            "{}, {}, trace {}{who}",
+            self.middle.name,
+            name_of(Some(self.protocol)),
+            name_of(self.format)
+        )
     }
 }
 
