@@ -19,7 +19,7 @@ if [[ $sdk == opentelemetry ]]; then export OTEL_TRACES_EXPORTER=console; fi
 
 python() {
   export PYTHONPATH=$home/python PYTHONDONTWRITEBYTECODE=1
-  local program=(python3 "$here/python/${application}_app.py")
+  local program=(python3 "$here/python/${application%-*}_app.py" "${application#*-}")
   case $sdk in
   none) exec "${program[@]}" ;;
   opentelemetry) exec python3 "$home/python/bin/opentelemetry-instrument" "${program[@]}" ;;
@@ -58,7 +58,7 @@ java() {
 }
 
 case $application in
-flask | threads | fastapi | aiohttp | kafka) python ;;
+flask | threads | fastapi | aiohttp | kafka-*) python ;;
 axios | fetch | kafkajs-*) node ;;
 jdk | spring | grpc-java | records) java ;;
 http | grpc | franz) exec "$home/go/$application" ;;

@@ -1,5 +1,6 @@
 // kafkajs: what is asked over HTTP becomes a message, and its consumer calls the backend: for each message, or
-// in a loop over each batch (`batch`).
+// in a loop over each batch (`batch`), or there in the context that the message's headers tell (`extract`).
+const { context, propagation } = require('@opentelemetry/api');
 const axios = require('axios');
 const { Kafka } = require('kafkajs');
 const { randomUUID } = require('node:crypto');
@@ -22,6 +23,15 @@ const runs = {
   batch: {
     eachBatch: async ({ batch }) => {
       for (const message of batch.messages) await consume(message);
+    },
+  },
+  extract: {
+    eachBatch: async ({ batch }) => {
+      for (const message of batch.messages) {
+        const headers = Object.entries(message.headers).map(([name, value]) => [name, value.toString()]);
+        const from = propagation.extract(context.active(), Object.fromEntries(headers));
+        await context.with(from, () => consume(message));
+      }
     },
   },
 };

@@ -1,7 +1,6 @@
 //! Both ends of the chain. They speak HTTP/1.1, and gRPC as far as the standard health service needs
 //! it, whose `status` stands for the version: 1 or 2.
 
-use crate::setups::Format;
 use anyhow::{Context, Result, bail, ensure};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -10,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use clap::ValueEnum;
+use clients::setups::Format;
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Bytes, Frame};

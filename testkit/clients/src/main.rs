@@ -3,9 +3,6 @@
 
 mod chain;
 mod measure;
-mod setups;
-#[cfg(test)]
-mod table;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

@@ -1,9 +1,9 @@
 //! Every set-up in the mesh.
 
 use crate::chain::{Protocol, Told};
-use crate::setups::{Application, Format, Outcome, Setup, Setups};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+use clients::setups::{Application, Format, Outcome, Setup, Setups};
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
@@ -12,15 +12,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use mesh::manifest::Manifests;
+use mesh::process::Process;
 use mesh::{App, Config, Mesh, Pod, Settings, envoy};
 use release_track::istio::stats::Stat;
 use release_track::vocabulary::{Carrier, Family};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::process::Command;
 
 /// How many applications are in the mesh at a time, so that it fits into a small machine.
 const AT_A_TIME: usize = 12;
@@ -54,24 +55,37 @@ struct Middle<'a> {
     protocols: &'static [Protocol],
 }
 
+/// The requests of one kind to one middle, and what came of each.
+struct Measured {
+    what: String,
+    outcomes: Vec<Result<Outcome>>,
+}
+
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let setups = Setups::load(&options.folder)?;
-    let middles: Vec<_> = setups
-        .setups
-        .iter()
-        .flat_map(|setup| setup.applications.iter().map(move |name| (setup, name)))
-        .map(|(setup, name)| Middle::new(setup, name, &setups.applications[name]))
-        .filter(|middle| middle.name.contains(&options.only))
-        .collect();
+    let mut broker =
+        Process::spawn("The broker", Command::new(options.installed.join("go/broker"))).await?;
+    let broker = (broker.stdout().recv().await, broker);
+    let (Some(address), _running) = broker else { bail!("The broker says nothing") };
     let (mut passed, mut failed) = (0, 0);
-    for some in middles.chunks(AT_A_TIME) {
-        for (what, measured) in measure(&options, some).await? {
-            let (said, verdict) = match measured {
-                Ok(seen) => (seen.to_string(), &mut passed),
-                Err(error) => (format!("FAILED {error:#}"), &mut failed),
-            };
-            *verdict += 1;
-            println!("{what}: {said}");
+    for (list, remembers) in [(&setups.setups, true), (&setups.messages, false)] {
+        let of = |setup, name| Middle::new(setup, name, &setups.applications[name]);
+        let middles = list.iter().flat_map(|s| s.applications.iter().map(move |name| of(s, name)));
+        let middles: Vec<_> = middles.filter(|m| m.name.contains(&options.only)).collect();
+        for some in middles.chunks(AT_A_TIME) {
+            for Measured { what, outcomes } in measure(&options, &address, some, remembers).await? {
+                let said = outcomes.into_iter().map(|outcome| match outcome {
+                    Ok(outcome) => {
+                        passed += 1;
+                        outcome.to_string()
+                    }
+                    Err(error) => {
+                        failed += 1;
+                        format!("\n  FAILED: {error:#}\n ")
+                    }
+                });
+                println!("{what}: {}", said.collect::<Vec<_>>().join(", "));
+            }
         }
     }
     println!("{passed} passed; {failed} failed");
@@ -115,64 +129,77 @@ impl<'a> Middle<'a> {
     }
 }
 
-/// What was seen, as expected or not, of every request through some of the middles.
+/// `remembers`: sidecars remember trace ids. Who produces a message and who consumes it have different
+/// sidecars, but are one application here.
 async fn measure(
     options: &Options,
+    broker: &str,
     middles: &[Middle<'_>],
-) -> Result<Vec<(String, Result<Outcome>)>> {
+    remembers: bool,
+) -> Result<Vec<Measured>> {
     let file = tempfile::Builder::new().suffix(".yaml").tempfile()?;
     std::fs::write(file.path(), middles.iter().map(Middle::manifests).collect::<String>())?;
-    let mut manifests = Manifests::load([&*options.folder.join("mesh.yaml"), file.path()])?;
-    let program = std::env::current_exe()?;
-    let environment = [("CLIENTS", &options.installed), ("PROGRAM", &program)];
-    let text = |path: &PathBuf| path.display().to_string();
+    let manifests = Manifests::load([&*options.folder.join("mesh.yaml"), file.path()])?;
+    let text = |path: &Path| path.display().to_string();
     let settings = Settings {
         envoy: envoy::Options::new(envoy::find()?),
         gateway_port: None,
         app: App {
             program: options.folder.join("launch.sh"),
-            environment: environment.map(|(name, path)| (name.into(), text(path))).into(),
+            environment: vec![
+                ("CLIENTS".into(), text(&options.installed)),
+                ("PROGRAM".into(), text(&std::env::current_exe()?)),
+                ("KAFKA".into(), broker.into()),
+            ],
         },
     };
-    let filter = Some(options.filter.clone());
-    let config = Config { manifests: manifests.clone(), filter: filter.clone() };
-    let (mut mesh, _printed) = Mesh::start(settings, config, |_, _| {}).await?;
+    let config = |mint: bool| {
+        let mut manifests = manifests.clone();
+        for plugin in &mut manifests.wasm_plugins {
+            let mut propagation = json!({});
+            if mint {
+                propagation["mint"] = json!({"traceparent": "sampled", "b3": "deferred"});
+            }
+            if !remembers {
+                propagation["correlate"] = json!([]);
+            }
+            plugin.spec.plugin_config.insert("propagation".into(), propagation);
+        }
+        Config { manifests, filter: Some(options.filter.clone()) }
+    };
+    let (mut mesh, _printed) = Mesh::start(settings, config(false), |_, _| {}).await?;
     let mut measured = all(&mesh, middles, false).await;
-    for plugin in &mut manifests.wasm_plugins {
-        let mint = json!({"mint": {"traceparent": "sampled", "b3": "deferred"}});
-        plugin.spec.plugin_config.insert("propagation".into(), mint);
-    }
-    mesh.apply(Config { manifests, filter }).await?;
+    mesh.apply(config(true)).await?;
     measured.extend(all(&mesh, middles, true).await);
     mesh.stop().await;
     Ok(measured)
 }
 
 /// Each middle has an Envoy of its own: what one counts is no other's.
-async fn all(mesh: &Mesh, middles: &[Middle<'_>], mint: bool) -> Vec<(String, Result<Outcome>)> {
+async fn all(mesh: &Mesh, middles: &[Middle<'_>], mint: bool) -> Vec<Measured> {
     let each = middles.iter().map(|middle| middle.measure(mesh, mint));
     let each = futures_util::stream::iter(each).buffered(4);
     each.concat().await
 }
 
 impl Middle<'_> {
-    async fn measure(&self, mesh: &Mesh, mint: bool) -> Vec<(String, Result<Outcome>)> {
+    async fn measure(&self, mesh: &Mesh, mint: bool) -> Vec<Measured> {
         let mut measured = Vec::new();
-        for protocol in self.protocols {
-            let call =
-                |is_tester, format| Call { middle: self, is_tester, protocol: *protocol, format };
+        for &protocol in self.protocols {
+            let minted = if mint { ", minted" } else { "" };
+            let what = format!("{} ({}{minted})", self.name, name_of(Some(protocol)));
             let arrivals = self.setup.arrivals().into_iter().zip(self.setup.expected(mint));
-            let arrivals = arrivals.map(|(format, expected)| (call(true, format), expected));
-            let baseline = (call(false, Some(self.setup.format)), Outcome::Lost);
-            for (call, expected) in arrivals.chain([baseline]) {
-                let minted = if mint { ", minted" } else { "" };
-                let seen = call.send(mesh).await;
-                let seen = seen.and_then(|(seen, told)| match seen == expected {
+            let tested = arrivals.map(|(format, expected)| (true, format, expected));
+            let baseline = (false, Some(self.setup.format), Outcome::Lost);
+            let mut outcomes = Vec::new();
+            for (is_tester, format, expected) in tested.chain([baseline]) {
+                let seen = Call { middle: self, is_tester, protocol, format }.send(mesh).await;
+                outcomes.push(seen.and_then(|(seen, told)| match seen == expected {
                     true => Ok(seen),
                     false => bail!("{seen}, and not {expected}: {told:?}"),
-                });
-                measured.push((format!("{call}{minted}"), seen));
+                }));
             }
+            measured.push(Measured { what, outcomes });
         }
         measured
     }
@@ -185,19 +212,6 @@ struct Call<'a> {
     is_tester: bool,
     protocol: Protocol,
     format: Option<Format>,
-}
-
-impl fmt::Display for Call<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = if self.is_tester { "" } else { ", on baseline" };
-        write!(
-            f,
-            "{}, {}, trace {}{who}",
-            self.middle.name,
-            name_of(Some(self.protocol)),
-            name_of(self.format)
-        )
-    }
 }
 
 /// As it is written in a path.

@@ -12,62 +12,65 @@ use std::path::Path;
 /// What is measured, and what must come out.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Setups {
+pub struct Setups {
     /// By the name that launch.sh knows.
-    pub(crate) applications: BTreeMap<String, Application>,
-    pub(crate) setups: Vec<Setup>,
+    pub applications: BTreeMap<String, Application>,
+    /// Of services that call each other.
+    pub setups: Vec<Setup>,
+    /// Of services with a message between: one produces it, and one that consumes it makes the call.
+    pub messages: Vec<Setup>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Application {
+pub struct Application {
     /// What it is made of, for people.
-    pub(crate) is: String,
+    pub is: String,
     /// It speaks gRPC, and no HTTP/1.1.
     #[serde(default)]
-    pub(crate) grpc: bool,
+    pub grpc: bool,
 }
 
 /// Applications that are instrumented in one way, and behave in one way.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Setup {
+pub struct Setup {
     /// With the name of an application, its name in the mesh.
-    pub(crate) id: String,
+    pub id: String,
     /// For people.
-    pub(crate) name: String,
+    pub name: String,
     /// As launch.sh knows it.
-    pub(crate) sdk: String,
+    pub sdk: String,
     #[serde(default)]
-    pub(crate) environment: BTreeMap<String, String>,
-    pub(crate) applications: Vec<String>,
+    pub environment: BTreeMap<String, String>,
+    pub applications: Vec<String>,
     /// A trace that the SDK reads.
-    pub(crate) format: Format,
+    pub format: Format,
     /// One that it does not.
-    pub(crate) another: Format,
+    pub another: Format,
     carried: Outcomes,
     minted: Option<Outcomes>,
     /// The one line that mends what is lost.
-    pub(crate) mends: Option<String>,
+    pub mends: Option<String>,
 }
 
 /// Without a trace, with one of the SDK's format, and with one of another.
-pub(crate) type Outcomes = [Outcome; 3];
+pub type Outcomes = [Outcome; 3];
 
 impl Setup {
-    pub(crate) fn expected(&self, mint: bool) -> Outcomes {
+    pub fn expected(&self, mint: bool) -> Outcomes {
         self.minted.filter(|_| mint).unwrap_or(self.carried)
     }
 
     /// In the order of [`Outcomes`].
-    pub(crate) fn arrivals(&self) -> [Option<Format>; 3] {
+    pub fn arrivals(&self) -> [Option<Format>; 3] {
         [None, Some(self.format), Some(self.another)]
     }
 }
 
 /// By what the track came to the third service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     Carried(Carrier),
     Lost,
 }
@@ -95,7 +98,7 @@ impl<'de> Deserialize<'de> for Outcome {
 /// A trace context, as some SDK sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
+pub enum Format {
     Traceparent,
     B3,
     B3multi,
@@ -105,7 +108,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// The headers of a trace that is recorded.
-    pub(crate) fn headers(self, trace: u128, span: u64) -> Vec<(&'static str, String)> {
+    pub fn headers(self, trace: u128, span: u64) -> Vec<(&'static str, String)> {
         match self {
             Format::Traceparent => vec![("traceparent", format!("00-{trace:032x}-{span:016x}-01"))],
             Format::B3 => vec![("b3", format!("{trace:032x}-{span:016x}-1"))],
@@ -127,13 +130,13 @@ impl Format {
 impl Setups {
     /// # Errors
     /// When the file says something that cannot be, in words for a person.
-    pub(crate) fn load(folder: &Path) -> Result<Self> {
+    pub fn load(folder: &Path) -> Result<Self> {
         let file = folder.join("setups.yaml");
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let setups: Self = serde_saphyr::from_str(&text)
             .map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
         let mut names = BTreeSet::new();
-        for setup in &setups.setups {
+        for setup in setups.setups.iter().chain(&setups.messages) {
             for application in &setup.applications {
                 let name = format!("{}-{application}", setup.id);
                 ensure!(setups.applications.contains_key(application), "{name} is not known");

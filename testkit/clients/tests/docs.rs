@@ -1,7 +1,9 @@
 //! docs/applications.md has setups.yaml as a table: `UPDATE_DOCS=1 cargo test --package clients`
 //! writes it.
 
-use crate::setups::{Outcome, Setup, Setups};
+#![allow(clippy::unwrap_used)] // A helper of tests may fail as a test does.
+
+use clients::setups::{Outcome, Setup, Setups};
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
