@@ -61,6 +61,7 @@ case $application in
 flask | threads | fastapi | aiohttp | kafka-*) python ;;
 axios | fetch | kafkajs-*) node ;;
 jdk | spring | grpc-java | records) java ;;
+http2) exec "$home/go/http" http2 ;;
 http | grpc | franz) exec "$home/go/$application" ;;
 esac
 echo "$application with $sdk is not known"

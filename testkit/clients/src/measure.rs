@@ -3,7 +3,7 @@
 use crate::chain::{Protocol, Told};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use clients::setups::{Application, Format, Outcome, Setup, Setups};
+use clients::setups::{Format, Outcome, Port, Setup, Setups};
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
@@ -52,7 +52,7 @@ struct Middle<'a> {
     setup: &'a Setup,
     /// As launch.sh knows it.
     application: &'a str,
-    protocols: &'static [Protocol],
+    port: Port,
 }
 
 /// The requests of one kind to one middle, and what came of each.
@@ -69,7 +69,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let (Some(address), _running) = broker else { bail!("The broker says nothing") };
     let (mut passed, mut failed) = (0, 0);
     for (list, remembers) in [(&setups.setups, true), (&setups.messages, false)] {
-        let of = |setup, name| Middle::new(setup, name, &setups.applications[name]);
+        let of = |setup, name| Middle::new(setup, name, setups.applications[name].port);
         let middles = list.iter().flat_map(|s| s.applications.iter().map(move |name| of(s, name)));
         let middles: Vec<_> = middles.filter(|m| m.name.contains(&options.only)).collect();
         for some in middles.chunks(AT_A_TIME) {
@@ -94,18 +94,20 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
 }
 
 impl<'a> Middle<'a> {
-    fn new(setup: &'a Setup, application: &'a str, of: &Application) -> Self {
-        let protocols: &[_] = match of.grpc {
-            true => &[Protocol::Unary, Protocol::Stream],
-            false => &[Protocol::Http],
-        };
-        Middle { name: format!("{}-{application}", setup.id), setup, application, protocols }
+    fn new(setup: &'a Setup, application: &'a str, port: Port) -> Self {
+        Middle { name: format!("{}-{application}", setup.id), setup, application, port }
+    }
+
+    fn protocols(&self) -> &'static [Protocol] {
+        match self.port {
+            Port::Http | Port::Http2 => &[Protocol::Http],
+            Port::Grpc => &[Protocol::Unary, Protocol::Stream],
+        }
     }
 
     /// Its Service and its Deployment, on baseline.
     fn manifests(&self) -> String {
-        let Middle { name, setup, application, protocols } = self;
-        let port = if protocols.contains(&Protocol::Http) { "http" } else { "grpc" };
+        let Middle { name, setup, application, port } = self;
         let environment = setup.environment.iter();
         let environment: Vec<_> =
             environment.map(|(name, value)| json!({"name": name, "value": value})).collect();
@@ -113,7 +115,7 @@ impl<'a> Middle<'a> {
         let labels = json!({"app": name, "version": "v1"});
         let service = json!({
             "apiVersion": "v1", "kind": "Service", "metadata": metadata,
-            "spec": {"selector": {"app": name}, "ports": [{"name": port, "port": 3000}]},
+            "spec": {"selector": {"app": name}, "ports": [{"name": port.name(), "port": 3000}]},
         });
         let deployment = json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
@@ -185,7 +187,7 @@ async fn all(mesh: &Mesh, middles: &[Middle<'_>], mint: bool) -> Vec<Measured> {
 impl Middle<'_> {
     async fn measure(&self, mesh: &Mesh, mint: bool) -> Vec<Measured> {
         let mut measured = Vec::new();
-        for &protocol in self.protocols {
+        for &protocol in self.protocols() {
             let minted = if mint { ", minted" } else { "" };
             let what = format!("{} ({}{minted})", self.name, name_of(Some(protocol)));
             let arrivals = self.setup.arrivals().into_iter().zip(self.setup.expected(mint));

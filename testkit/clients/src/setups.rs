@@ -26,9 +26,30 @@ pub struct Setups {
 pub struct Application {
     /// What it is made of, for people.
     pub is: String,
-    /// It speaks gRPC, and no HTTP/1.1.
+    /// Its port's name in the mesh.
     #[serde(default)]
-    pub grpc: bool,
+    pub port: Port,
+}
+
+/// How callers speak to an application, by Istio's names of ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Port {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+    Http2,
+    Grpc,
+}
+
+impl Port {
+    pub fn name(self) -> &'static str {
+        match self {
+            Port::Http => "http",
+            Port::Http2 => "http2",
+            Port::Grpc => "grpc",
+        }
+    }
 }
 
 /// Applications that are instrumented in one way, and behave in one way.

@@ -1,5 +1,5 @@
-//! docs/applications.md has setups.yaml as a table: `UPDATE_DOCS=1 cargo test --package clients`
-//! writes it.
+//! The tables of docs/applications.md and docs/messages.md are made from setups.yaml: `UPDATE_DOCS=1
+//! cargo test --package clients` writes them.
 
 #![allow(clippy::unwrap_used)] // A helper of tests may fail as a test does.
 
@@ -8,37 +8,46 @@ use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
-const BEGIN: &str = "<!-- setups: written by `UPDATE_DOCS=1 cargo test --package clients` -->\n";
-const END: &str = "<!-- /setups -->";
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
 #[test]
 fn the_documentation_has_every_set_up() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let setups = Setups::load(folder).unwrap();
-    let file = folder.join("../../docs/applications.md");
+    let setups = Setups::load(root()).unwrap();
+    is_made("applications.md", "setups", &table(&setups, &setups.setups));
+    is_made("messages.md", "messages", &table(&setups, &setups.messages));
+}
+
+/// Compares what stands between `<!-- NAME: .. -->` and `<!-- /NAME -->`, or writes it.
+fn is_made(page: &str, name: &str, table: &str) {
+    let file = root().join("../../docs").join(page);
     let text = fs::read_to_string(&file).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let made = format!("{before}{BEGIN}{}{END}{after}", table(&setups));
+    let begin =
+        format!("<!-- {name}: written by `UPDATE_DOCS=1 cargo test --package clients` -->\n");
+    let end = format!("<!-- /{name} -->");
+    let (before, rest) = text.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    let made = format!("{before}{begin}{table}{end}{after}");
     if env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&file, made).unwrap();
     } else {
-        assert!(text == made, "applications.md is behind: UPDATE_DOCS=1 cargo test -p clients");
+        assert!(text == made, "{page} is behind: UPDATE_DOCS=1 cargo test --package clients");
     }
 }
 
-fn table(setups: &Setups) -> String {
+fn table(setups: &Setups, list: &[Setup]) -> String {
     let mut table = String::from(
         "| set-up | without a trace | with one it reads | with another | what mends it |\n\
          | --- | --- | --- | --- | --- |\n",
     );
-    for setup in &setups.setups {
+    for setup in list {
         let applications: Vec<_> =
             setup.applications.iter().map(|name| &*setups.applications[name].is).collect();
         let [none, own, another] = cells(setup);
         let mends = setup.mends.as_deref().unwrap_or("-");
         let (name, applications) = (&setup.name, applications.join("; "));
-        writeln!(table, "| {name}: {applications} | {none} | {own} | {another} | {mends} |")
+        writeln!(table, "| **{name}**<br>{applications} | {none} | {own} | {another} | {mends} |")
             .unwrap();
     }
     table
@@ -48,7 +57,7 @@ fn cells(setup: &Setup) -> [String; 3] {
     let (plain, minted) = (setup.expected(false), setup.expected(true));
     [0, 1, 2].map(|arrival| match (plain[arrival], minted[arrival]) {
         (plain, minted) if plain == minted => cell(plain),
-        (plain, minted) => format!("{}, minted: {}", cell(plain), cell(minted)),
+        (plain, minted) => format!("{}<br>minted: {}", cell(plain), cell(minted)),
     })
 }
 
@@ -56,5 +65,17 @@ fn cell(outcome: Outcome) -> String {
     match outcome {
         Outcome::Carried(carrier) => format!("`{}`", carrier.label()),
         Outcome::Lost => "**lost**".into(),
+    }
+}
+
+/// What the page tells people to write is what was measured.
+#[test]
+fn the_lines_for_a_poll_loop_are_those_that_were_measured() {
+    let page = fs::read_to_string(root().join("../../docs/messages.md")).unwrap();
+    for (language, file) in [("python", "python/kafka_app.py"), ("js", "node/kafkajs_app.js")] {
+        let application = fs::read_to_string(root().join(file)).unwrap();
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+        let (lines, _) = rest.split_once("```").unwrap();
+        assert!(lines.lines().all(|line| application.contains(line)), "{file}: {lines}");
     }
 }

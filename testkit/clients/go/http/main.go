@@ -1,11 +1,13 @@
 // net/http, with OpenTelemetry's handler and transport, which is how Go is instrumented. It sets the
 // propagators that its environment names; where that names none it sets none, as an application does
-// that was not told to.
+// that was not told to. With the argument `http2` it speaks HTTP/2 alone.
 package main
 
 import (
+	"context"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 
@@ -20,7 +22,19 @@ func main() {
 	if os.Getenv("OTEL_PROPAGATORS") != "" {
 		otel.SetTextMapPropagator(autoprop.NewTextMapPropagator())
 	}
-	client := http.Client{Transport: otelhttp.NewTransport(http.DefaultTransport)}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	server := http.Server{Addr: os.Getenv("LISTEN")}
+	if len(os.Args) > 1 && os.Args[1] == "http2" {
+		var protocols http.Protocols
+		protocols.SetUnencryptedHTTP2(true)
+		transport.Protocols, server.Protocols = &protocols, &protocols
+		// HTTP/2 knows no plain proxy: the connection goes to the sidecar, as iptables does it in a pod.
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, os.Getenv("EGRESS"))
+		}
+	}
+	client := http.Client{Transport: otelhttp.NewTransport(transport)}
 	serve := func(response http.ResponseWriter, request *http.Request) {
 		call, err := http.NewRequestWithContext(request.Context(), http.MethodGet, os.Getenv("URL"), nil)
 		if err != nil {
@@ -35,5 +49,6 @@ func main() {
 		defer answer.Body.Close()
 		io.Copy(response, answer.Body)
 	}
-	log.Fatal(http.ListenAndServe(os.Getenv("LISTEN"), otelhttp.NewHandler(http.HandlerFunc(serve), "serve")))
+	server.Handler = otelhttp.NewHandler(http.HandlerFunc(serve), "serve")
+	log.Fatal(server.ListenAndServe())
 }
