@@ -45,9 +45,11 @@ pub(crate) async fn frontend(listen: SocketAddr, egress: SocketAddr) -> Result<E
     let call = async move |Path((middle, protocol, format)): Path<(String, String, String)>| {
         let protocol = Protocol::from_str(&protocol, false).unwrap_or(Protocol::Http);
         // No format of that name is no trace.
-        let trace = Format::from_str(&format, false)
+        let mut trace = Format::from_str(&format, false)
             .map(|format| format.headers(fastrand::u128(1..), fastrand::u64(1..)))
             .unwrap_or_default();
+        // Of somebody else, with what SDKs like to write anew.
+        trace.push(("baggage", "theirs=a%20b;p=1".into()));
         let told = match protocol {
             Protocol::Http => call(egress, &middle, &trace).await,
             Protocol::Unary => call_grpc(egress, &middle, "Check", &trace).await,

@@ -24,6 +24,8 @@ pub struct Setups {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Application {
+    /// What it is written in, for people.
+    pub language: String,
     /// What it is made of, for people.
     pub is: String,
     /// Its port's name in the mesh.

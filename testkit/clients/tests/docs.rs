@@ -1,7 +1,7 @@
 //! The tables of docs/applications.md and docs/messages.md are made from setups.yaml: `UPDATE_DOCS=1
 //! cargo test --package clients` writes them.
 
-#![allow(clippy::unwrap_used)] // A helper of tests may fail as a test does.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A helper of tests may fail as a test does.
 
 use clients::setups::{Outcome, Setup, Setups};
 use std::fmt::Write;
@@ -42,15 +42,25 @@ fn table(setups: &Setups, list: &[Setup]) -> String {
          | --- | --- | --- | --- | --- |\n",
     );
     for setup in list {
-        let applications: Vec<_> =
-            setup.applications.iter().map(|name| &*setups.applications[name].is).collect();
         let [none, own, another] = cells(setup);
         let mends = setup.mends.as_deref().unwrap_or("-");
-        let (name, applications) = (&setup.name, applications.join("; "));
-        writeln!(table, "| **{name}**<br>{applications} | {none} | {own} | {another} | {mends} |")
+        let (name, applications) = (&setup.name, applications(setups, setup));
+        writeln!(table, "| {name}: {applications} | {none} | {own} | {another} | {mends} |")
             .unwrap();
     }
     table
+}
+
+/// `Python (Flask and requests, aiohttp), Go (gRPC)`
+fn applications(setups: &Setups, setup: &Setup) -> String {
+    let applications: Vec<_> =
+        setup.applications.iter().map(|name| &setups.applications[name]).collect();
+    let languages = applications.chunk_by(|a, b| a.language == b.language);
+    let languages = languages.map(|some| {
+        let made: Vec<_> = some.iter().map(|application| &*application.is).collect();
+        format!("{} ({})", some[0].language, made.join(", "))
+    });
+    languages.collect::<Vec<_>>().join(", ")
 }
 
 fn cells(setup: &Setup) -> [String; 3] {
