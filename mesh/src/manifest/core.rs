@@ -114,3 +114,20 @@ pub struct ContainerPort {
     pub name: String,
     pub container_port: u16,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ServicePort;
+
+    #[test]
+    fn the_protocol_is_in_the_name_or_beside_it() {
+        let is_http2 = |name: &str, app_protocol: Option<&str>| {
+            let app_protocol = app_protocol.map(str::to_owned);
+            let port = ServicePort { name: name.into(), port: 1, target_port: None, app_protocol };
+            port.is_http2()
+        };
+        assert!(is_http2("grpc", None) && is_http2("http2-admin", None));
+        assert!(!is_http2("http", None) && !is_http2("", None) && !is_http2("grpcs", None));
+        assert!(is_http2("http", Some("grpc")) && !is_http2("grpc", Some("http")));
+    }
+}
