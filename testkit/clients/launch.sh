@@ -5,7 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 home=${CLIENTS:?}
-case $1 in frontend | backend) exec "$PROGRAM" "$@" ;; esac
+case $1 in frontend | backend) exec "${PROGRAM:?}" "$@" ;; esac
 sdk=$1 application=$2
 
 # Without iptables an application reaches its sidecar as a proxy (Istio's proxyHttpPort).
