@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles alerts dashboard envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
@@ -160,6 +160,10 @@ istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make i
 oracles: ## Ask the libraries of applications what they read in what passes the edge; needs Python, Node, Java, Go
 	@cargo build --quiet --locked --package oracles
 	@ORACLES=target/debug/oracles exec testkit/oracles/run.sh .oracles
+
+clients-test: build $(ENVOY_READY) ## Measure what real SDKs carry, in applications in Python, Node, Java and Go, which it needs; ONLY=b3-flask: some
+	@cargo build --quiet --locked --package clients
+	@exec testkit/clients/run.sh target/debug/clients .clients dist/release-track.wasm
 
 screenshots: build $(ENVOY_READY) ## Take the README's pictures anew, as the browser test goes along
 	@SCREENSHOTS=$(CURDIR)/docs/images cargo test --package demo --test browser

@@ -27,6 +27,15 @@ impl ServicePort {
     pub fn target(&self) -> u16 {
         self.target_port.unwrap_or(self.port)
     }
+
+    /// Whether callers speak HTTP/2 to it, as Istio reads the protocol: from `appProtocol`, else from
+    /// the name up to its first dash.
+    /// <https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/>
+    pub fn is_http2(&self) -> bool {
+        let name = || self.name.split('-').next();
+        let protocol = self.app_protocol.as_deref().or_else(name);
+        matches!(protocol, Some("grpc" | "http2" | "kubernetes.io/h2c"))
+    }
 }
 
 /// <https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/>
@@ -104,4 +113,21 @@ pub struct ContainerPort {
     #[serde(default)]
     pub name: String,
     pub container_port: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ServicePort;
+
+    #[test]
+    fn the_protocol_is_in_the_name_or_beside_it() {
+        let is_http2 = |name: &str, app_protocol: Option<&str>| {
+            let app_protocol = app_protocol.map(str::to_owned);
+            let port = ServicePort { name: name.into(), port: 1, target_port: None, app_protocol };
+            port.is_http2()
+        };
+        assert!(is_http2("grpc", None) && is_http2("http2-admin", None));
+        assert!(!is_http2("http", None) && !is_http2("", None) && !is_http2("grpcs", None));
+        assert!(is_http2("http", Some("grpc")) && !is_http2("grpc", Some("http")));
+    }
 }

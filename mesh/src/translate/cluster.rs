@@ -19,13 +19,23 @@ pub fn clusters(proxy: &Proxy, registry: &Registry<'_>) -> Vec<Value> {
             let subsets = subsets.map(|subset| (subset.name.as_str(), &subset.labels));
             for (subset, labels) in std::iter::once(("", &all)).chain(subsets) {
                 let addresses = registry.addresses(service, port, labels);
-                clusters.push(cluster(&outbound(service, port, subset), &addresses));
+                let mut cluster = cluster(&outbound(service, port, subset), &addresses);
+                if port.is_http2() {
+                    speak(
+                        &mut cluster,
+                        json!({"explicit_http_config": {"http2_protocol_options": {}}}),
+                    );
+                }
+                clusters.push(cluster);
             }
         }
     }
     if let Role::Sidecar { inbound, .. } = &proxy.role {
         for inbound in inbound {
-            clusters.push(cluster(&inbound.name(), &[inbound.application]));
+            let mut cluster = cluster(&inbound.name(), &[inbound.application]);
+            let as_callers = json!({"http_protocol_options": {}, "http2_protocol_options": {}});
+            speak(&mut cluster, json!({"use_downstream_protocol_config": as_callers}));
+            clusters.push(cluster);
         }
     }
     clusters
@@ -47,6 +57,13 @@ fn cluster(name: &str, addresses: &[SocketAddr]) -> Value {
     cluster["load_assignment"] =
         json!({"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]});
     cluster
+}
+
+/// How Envoy speaks to this cluster; HTTP/1.1 where nothing is said.
+fn speak(cluster: &mut Value, mut options: Value) {
+    const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    options["@type"] = format!("type.googleapis.com/{OPTIONS}").into();
+    cluster["typed_extension_protocol_options"] = json!({OPTIONS: options});
 }
 
 /// Without iptables there is no original destination; a caller names it in

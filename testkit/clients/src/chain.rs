@@ -1,0 +1,143 @@
+//! Both ends of the chain. They speak HTTP/1.1, and gRPC as far as the standard health service needs
+//! it, whose `status` stands for the version: 1 or 2.
+
+use anyhow::{Context, Result, bail, ensure};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use clap::ValueEnum;
+use clients::setups::Format;
+use futures_util::stream;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How the middle is called, and calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    Http,
+    /// A unary gRPC call.
+    Unary,
+    /// A gRPC call whose response is a stream.
+    Stream,
+}
+
+/// What the backend tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) version: String,
+    /// What came with the request; of a gRPC call nothing is known.
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// Calls the middle, with a new trace of a format or with none, and hands on what the backend tells.
+pub(crate) async fn frontend(listen: SocketAddr, egress: SocketAddr) -> Result<ExitCode> {
+    let call = async move |Path((middle, protocol, format)): Path<(String, String, String)>| {
+        let protocol = Protocol::from_str(&protocol, false).unwrap_or(Protocol::Http);
+        // No format of that name is no trace.
+        let mut trace = Format::from_str(&format, false)
+            .map(|format| format.headers(fastrand::u128(1..), fastrand::u64(1..)))
+            .unwrap_or_default();
+        // Of somebody else, with what SDKs like to write anew.
+        trace.push(("baggage", "theirs=a%20b;p=1".into()));
+        let told = match protocol {
+            Protocol::Http => call(egress, &middle, &trace).await,
+            Protocol::Unary => call_grpc(egress, &middle, "Check", &trace).await,
+            Protocol::Stream => call_grpc(egress, &middle, "Watch", &trace).await,
+        };
+        told.map(Json).map_err(|error| (StatusCode::BAD_GATEWAY, format!("{error:#}")))
+    };
+    serve(listen, Router::new().route("/{middle}/{protocol}/{format}", get(call))).await
+}
+
+async fn call(egress: SocketAddr, middle: &str, trace: &[(&str, String)]) -> Result<Told> {
+    let mut request = Request::get("/").header(header::HOST, format!("{middle}:3000"));
+    for (name, value) in trace {
+        request = request.header(*name, value);
+    }
+    let stream = TokioIo::new(TcpStream::connect(egress).await?);
+    let (mut sender, connection) = http1::handshake(stream).await?;
+    tokio::spawn(connection);
+    let (head, body) =
+        sender.send_request(request.body(Empty::<Bytes>::new())?).await?.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let told = serde_json::from_slice(&body);
+    told.with_context(|| format!("{} {}", head.status, String::from_utf8_lossy(&body)))
+}
+
+/// An empty message, with the prefix that each message has: not compressed, and its length.
+const EMPTY: &[u8] = &[0; 5];
+
+async fn call_grpc(
+    egress: SocketAddr,
+    middle: &str,
+    method: &str,
+    trace: &[(&str, String)],
+) -> Result<Told> {
+    let mut request = Request::post(format!("http://{middle}:3000{HEALTH}/{method}"))
+        .header(header::CONTENT_TYPE, "application/grpc")
+        .header(header::TE, "trailers");
+    for (name, value) in trace {
+        request = request.header(*name, value);
+    }
+    let stream = TokioIo::new(TcpStream::connect(egress).await?);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+    tokio::spawn(connection);
+    let request = request.body(Full::new(Bytes::from_static(EMPTY)))?;
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = body.collect().await?;
+    // Where nothing is sent it is among the headers.
+    let status = body.trailers().and_then(|trailers| trailers.get(STATUS));
+    let status = status.or(head.headers.get(STATUS)).cloned();
+    ensure!(status.is_some_and(|status| status == "0"), "{head:?}, {:?}", body.trailers());
+    // A message with one field of one byte: number 1, a varint.
+    match body.to_bytes().chunks(7).collect::<Vec<_>>()[..] {
+        [[0, 0, 0, 0, 2, 0x08, version], ..] => {
+            Ok(Told { version: format!("v{version}"), headers: BTreeMap::new() })
+        }
+        ref messages => bail!("not the backend's response: {messages:?}"),
+    }
+}
+
+const HEALTH: &str = "/grpc.health.v1.Health";
+const STATUS: &str = "grpc-status";
+
+pub(crate) async fn backend(version: u8, listen: SocketAddr) -> Result<ExitCode> {
+    let tell = async |State(version): State<u8>, headers: HeaderMap| {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers =
+            headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+        Json(Told { version: format!("v{version}"), headers: headers.collect() })
+    };
+    let check = async |State(version): State<u8>| messages(version, 1);
+    let watch = async |State(version): State<u8>| messages(version, 2);
+    let router = Router::new()
+        .route("/", get(tell))
+        .route(&format!("{HEALTH}/Check"), post(check))
+        .route(&format!("{HEALTH}/Watch"), post(watch));
+    serve(listen, router.with_state(version)).await
+}
+
+fn messages(version: u8, count: usize) -> Response {
+    let message = Bytes::from(vec![0, 0, 0, 0, 2, 0x08, version]);
+    let mut ok = HeaderMap::new();
+    ok.insert(STATUS, HeaderValue::from_static("0"));
+    let frames = std::iter::repeat_n(message, count).map(Frame::data).chain([Frame::trailers(ok)]);
+    let body = StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)));
+    ([(header::CONTENT_TYPE, "application/grpc")], Body::new(body)).into_response()
+}
+
+async fn serve(listen: SocketAddr, router: Router) -> Result<ExitCode> {
+    axum::serve(TcpListener::bind(listen).await?, router).await?;
+    Ok(ExitCode::SUCCESS)
+}
