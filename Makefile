@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CHOICES := BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
 	MODULE OCI ONLY PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
 	SHARD TARGETS WITH
-MISSPELT := $(filter-out $(CHOICES) CARGO_% RUST%,$(foreach set,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(set)))))
+MISSPELT := $(filter-out $(CHOICES) CARGO_% RUST%,$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(MISSPELT),)
 $(error $(MISSPELT): there is no such choice; there are $(CHOICES))
 endif

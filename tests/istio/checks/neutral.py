@@ -50,20 +50,20 @@ def kinds(tier, installation):
     def configured(config):
         return {**plugin, "spec": {**plugin["spec"], "pluginConfig": config}}
 
-    def fallback(accounts):
+    def newer(accounts):
         """A field of a newer version, beside a list of so many accounts."""
         rule = {"cookies": {"user": {"in": [f"account-{n:06}" for n in range(accounts)]}}}
-        return {"tracks": [{"name": "v2", "match": [rule], "fallback": ["frontend"]}]}
+        return {"tracks": [{"name": "v2", "match": [rule], "standby": ["frontend"]}]}
 
     absent = configured(None)
     del absent["spec"]["pluginConfig"]
     for value, says in (
         (configured({**good, "tracks": []}), "tracks: "),
-        (configured(fallback(1)), "tracks[0].fallback: "),
+        (configured(newer(1)), "tracks[0].standby: "),
         (absent, "pluginConfig: "),
         (configured(None), "pluginConfig: "),
         (configured({}), "pluginConfig: "),
-        (configured(fallback(80_000)), "tracks[0].fallback: "),
+        (configured(newer(80_000)), "tracks[0].standby: "),
     ):
         tier.mesh.cluster.create(path, value)
         tier.node.restart(lambda pod: pod.workload in ("istio-ingressgateway", "frontend-v1"))
@@ -76,7 +76,7 @@ def kinds(tier, installation):
                 raise Stopped(f"{pod.workload} is not neutral, or does not say {says}")
         tier.mesh.cluster.delete(f"{path}/release-track")
     try:
-        tier.mesh.cluster.create(path, configured(fallback(100_000)))
+        tier.mesh.cluster.create(path, configured(newer(100_000)))
     except Refused as refused:
         if "too large" not in str(refused):
             raise
