@@ -403,7 +403,7 @@ async fn send(browser: &Browser) -> Result<()> {
     browser.click("#send").await?;
     browser
         .until(
-            "document.querySelector('#summary').textContent.startsWith('60 requests. ') && \
+            "/^60 requests[.,]/.test(document.querySelector('#summary').textContent) && \
              !document.querySelector('#send').disabled && !document.querySelector('#graph circle')",
         )
         .await
