@@ -347,6 +347,7 @@ async fn guard(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     is_told.with_context(|| format!("the guard says: {says}"))?;
     ensure!(on_v2(browser).await? < half, "as many on v2 as before");
     crossed(browser, 0).await?;
+    browser.until("document.querySelector('#filter').className === 'same'").await?;
     album.keep(browser, "graph-guard.png").await?;
     clear(browser).await?;
     send(browser).await?;
