@@ -13,9 +13,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const PREVIEW_KEY: &str = "PREVIEW_KEY";
 pub const PREVIEW_TRACK: &str = "PREVIEW_TRACK";
 
-/// Responses of the track before its guard decides.
-const GUARD_MINIMUM: u32 = 10;
-
 /// How long a link of the demo works.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
@@ -81,8 +78,8 @@ pub fn overlay(plugin_config: &mut Map<String, Value>, key: &PreviewKey, share: 
         track.remove("guard");
         if share != Percent::NONE {
             track.insert("share".into(), json!({"percent": share}));
-            // Few responses are enough: nobody sends the demo more.
-            track.insert("guard".into(), json!({"minimum": GUARD_MINIMUM}));
+            // Nobody sends the demo so much as a guard is made for.
+            track.insert("guard".into(), json!({"minimum": 20, "over": "10s"}));
         }
     }
 }

@@ -347,6 +347,7 @@ async fn guard(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     is_told.with_context(|| format!("the guard says: {says}"))?;
     ensure!(on_v2(browser).await? < half, "as many on v2 as before");
     crossed(browser, 0).await?;
+    browser.until("document.querySelector('#filter').className === 'same'").await?;
     album.keep(browser, "graph-guard.png").await?;
     clear(browser).await?;
     send(browser).await?;
@@ -403,7 +404,7 @@ async fn send(browser: &Browser) -> Result<()> {
     browser.click("#send").await?;
     browser
         .until(
-            "document.querySelector('#summary').textContent.startsWith('60 requests. ') && \
+            "/^60 requests[.,]/.test(document.querySelector('#summary').textContent) && \
              !document.querySelector('#send').disabled && !document.querySelector('#graph circle')",
         )
         .await
