@@ -8,7 +8,7 @@ use crate::carrier::Edit;
 use crate::carrier::propagator::{Change, Propagator};
 use crate::carrier::view::View;
 use crate::host::explain::Step;
-use crate::host::{Host, Verdict};
+use crate::host::{Host, Incoming, Verdict};
 use crate::vocabulary::{Carrier, Event, Family};
 
 /// Applies a plan. What its response gets is left in `response`.
@@ -116,7 +116,12 @@ fn edit(host: &mut impl Host, name: &[u8], edit: Edit) {
 
 /// Adds to a response what its request left for it. `header` is the configured one; `vary` are
 /// the request headers that every response at an edge depends on.
-pub(crate) fn respond(host: &mut impl Host, response: &Response, header: &str, vary: &[Box<str>]) {
+pub(crate) fn respond<'h>(
+    host: &mut (impl Host + Incoming<'h>),
+    response: &Response,
+    header: &str,
+    vary: &[Box<str>],
+) {
     if response.decided.is_none() {
         return;
     }

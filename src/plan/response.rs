@@ -50,7 +50,7 @@ impl Additions {
 
 /// The lists among a response's headers that have to say more than they do: name and value.
 pub(super) fn merged(
-    headers: &HeaderMap,
+    headers: &HeaderMap<'_>,
     additions: &Additions,
     vary: &[Box<str>],
 ) -> Vec<(&'static [u8], Vec<u8>)> {
