@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
-	MODULE OCI ONLY PORT PROMETHEUS PROMETHEUS_PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
+	MODULE NATIVE_TARGET OCI ONLY PORT PROMETHEUS PROMETHEUS_PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
 	SHARD TARGETS WITH
 MISSPELT := $(filter-out $(CHOICES) CARGO_% RUST%,$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(MISSPELT),)
@@ -55,6 +55,31 @@ build: toolchain ## Build the filter: dist/release-track.wasm
 	@echo 'Building the filter: the first time it takes a minute'
 	@$(call wasm_filter,release-track,src/wasm/mod.rs,dist/release-track.wasm)
 
+# glibc of the oldest image that Istio supports: 2.36 in its distroless one, 2.39 in the other.
+GLIBC := 2.34
+NATIVE_TARGET ?= $(shell rustc -vV 2> /dev/null | sed -n 's/^host: //p')
+
+# As for the module in WebAssembly, the same source gives the same bytes anywhere. What it asks of the
+# system is checked: an image with an older glibc could not load it.
+native: toolchain ## Build the filter as a dynamic module of Envoy: dist/librelease-track.so
+	@echo 'Building the dynamic module: the first time it takes a minute'
+	@$(call dynamic_module,release-track-native,dist/librelease-track.so)
+
+# A dynamic module: $(call dynamic_module,package,file).
+define dynamic_module
+cargo fetch --quiet --target $(NATIVE_TARGET); \
+home=$${CARGO_HOME:-$$HOME/.cargo}; \
+flags='--remap-path-prefix=$(CURDIR)='; \
+for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done; \
+CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile native --target $(NATIVE_TARGET) --package $(1) --lib; \
+install -D -m 644 target/$(NATIVE_TARGET)/native/lib$(subst -,_,$(1)).so $(2); \
+needs=$$(objdump -T $(2) | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1); \
+if [[ $$(printf '%s\n' "$$needs" GLIBC_$(GLIBC) | sort -V | tail -n 1) != GLIBC_$(GLIBC) ]]; then \
+  echo "$(2) needs $$needs, and may need no more than GLIBC_$(GLIBC)"; exit 1; \
+fi; \
+printf '%s  %s bytes  sha256 %s  needs %s\n' $(2) "$$(stat -c %s $(2))" "$$(sha256sum $(2) | cut -d' ' -f1)" "$$needs"
+endef
+
 cli: ## Build the command line: dist/release-track
 	@echo 'Building the command line: the first time it takes some minutes'
 	@cargo build --locked --release --package release-track-cli
@@ -93,7 +118,7 @@ lint: toolchain $(CARGO_DENY) $(RUFF) $(SHELLCHECK) ## Check the form, the warni
 	  echo 'advisories not checked: the RustSec database (github.com) is not reachable'; \
 	fi
 
-test: build $(ENVOY_READY) ## Run every test; the one in a browser needs chromium and chromium-driver
+test: build native $(ENVOY_READY) ## Run every test; the one in a browser needs chromium and chromium-driver
 	cargo test --locked --workspace --no-fail-fast
 
 SECONDS ?= 60
@@ -102,10 +127,12 @@ TARGETS ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 fuzz: $(CARGO_FUZZ) ## Fuzz each of TARGETS (fuzz/targets) for SECONDS (60); installs the nightly that it needs
 	@fuzz/run.sh $(CARGO_FUZZ) $(SECONDS) $(TARGETS)
 
-test-envoys: build $(ENVOYS:%=.envoy/%/envoy/_bin/envoy) ## Run the cases and the story on other Envoys too: ENVOYS="1.36.4 1.37.0"
+test-envoys: build native $(ENVOYS:%=.envoy/%/envoy/_bin/envoy) ## Run the cases and the story on other Envoys too: ENVOYS="1.36.4 1.37.0"
 	@failed=; for version in $(ENVOYS); do \
+	  engines=envoy,envoy-native; \
+	  if [[ $$version == 1.3[67].* ]]; then engines=envoy; fi; \
 	  echo "Envoy $$version"; \
-	  ENVOY=$(CURDIR)/.envoy/$$version/envoy/_bin/envoy ENGINES=envoy cargo test --locked --no-fail-fast \
+	  ENVOY=$(CURDIR)/.envoy/$$version/envoy/_bin/envoy ENGINES=$$engines cargo test --locked --no-fail-fast \
 	    --package release-track --package demo --test cases --test story || failed+=" $$version"; \
 	done; \
 	if [[ -n $$failed ]]; then echo "Something fails on Envoy$$failed"; exit 1; fi
@@ -119,15 +146,16 @@ mutants: $(CARGO_MUTANTS) ## Change the core in one place after another, and lis
 DEMO ?= target/debug/demo
 
 # The recipe's shell becomes the demo, which watches its parents up to make.
-demo: build $(ENVOY_READY) $(if $(filter on,$(PROMETHEUS)),$(PROMETHEUS_BINARY)) ## Run the weather app on a mesh of real Envoys; FILTER=, ROUTES=, FORWARD=, WITH=, PORT=, GRAPH_PORT=, PROMETHEUS=on choose
+demo: build $(if $(filter native,$(FILTER)),native) $(ENVOY_READY) $(if $(filter on,$(PROMETHEUS)),$(PROMETHEUS_BINARY)) ## Run the weather app on a mesh of real Envoys; FILTER=, ROUTES=, FORWARD=, WITH=, PORT=, GRAPH_PORT=, PROMETHEUS=on choose
 	@echo 'Building the demo: the first time it takes a minute or two'
 	@cargo build --package demo
 	@PROMETHEUS_BINARY=$(CURDIR)/$(PROMETHEUS_BINARY) exec $(DEMO) run
 
 # FULL=1 measures every shape, BENCH_PEER=path.wasm:config.json another module too.
-bench: build $(ENVOY_READY) ## Measure what the filter costs, beside a filter that does nothing and Lua; writes docs/benchmarks.md
+bench: build native $(ENVOY_READY) ## Measure what the filter costs, beside a filter that does nothing and Lua; writes docs/benchmarks.md
 	@$(call wasm_filter,noop,benches/noop/src/lib.rs,target/noop.wasm)
 	@$(call wasm_filter,reader,benches/reader/src/lib.rs,target/reader.wasm)
+	@$(call dynamic_module,noop-native,target/noop-native.so)
 	@cargo build --quiet --locked --release --package bench
 	@exec target/release/bench
 

@@ -22,7 +22,7 @@
 
 use crate::filter::Filter;
 use crate::host::fake::{self, FakeHost};
-use crate::host::{Host, Verdict};
+use crate::host::{Host, Incoming, Verdict};
 use crate::plan::Response;
 use std::collections::BTreeMap;
 
@@ -144,7 +144,10 @@ pub struct Passed {
 /// The request that the proxy has received passes the filter, and so does its response: the
 /// upstream's, or the proxy's own. `host` is the proxy, or stands before it. Allocates nothing but
 /// what the filter and the host do.
-pub fn pass(filter: &Filter, host: &mut (impl Host + AsMut<FakeHost>)) -> Passed {
+pub fn pass<'h>(
+    filter: &Filter,
+    host: &mut (impl Host + Incoming<'h> + AsMut<FakeHost>),
+) -> Passed {
     let mut response = Response::default();
     let verdict = filter.on_request(host, &mut response);
     let proxy = host.as_mut();

@@ -26,7 +26,7 @@ use crate::decide::rules::Subject;
 use crate::gauges::{self, ShareGauges};
 use crate::guard::Guards;
 use crate::host::explain::Step;
-use crate::host::{Facts, Host, Verdict};
+use crate::host::{Facts, Host, Incoming, Verdict};
 use crate::istio::cluster::{Domains, Egress};
 use crate::istio::node::{Direction, Kind, Node, Workload};
 use crate::plan::{self, Arrivals, Metrics, Mode, Plan, Response};
@@ -55,6 +55,12 @@ pub struct Filter {
     is_neutral: bool,
     has_warned: AtomicBool,
 }
+
+// A native proxy shares it between its workers.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Filter>()
+};
 
 impl Filter {
     /// Reads a configuration and the proxy's node. What is wrong with it is one line in the
@@ -193,7 +199,11 @@ impl Filter {
     }
 
     /// The request headers have arrived. What the response will need is left in `response`.
-    pub fn on_request(&self, host: &mut impl Host, response: &mut Response) -> Verdict {
+    pub fn on_request<'h>(
+        &self,
+        host: &mut (impl Host + Incoming<'h>),
+        response: &mut Response,
+    ) -> Verdict {
         if self.node.kind == Kind::Unknown {
             self.do_nothing(host, "its node id is none of Istio's");
             return Verdict::Continue;
@@ -243,7 +253,7 @@ impl Filter {
     }
 
     /// The response's headers have arrived.
-    pub fn on_response(&self, host: &mut impl Host, response: &Response) {
+    pub fn on_response<'h>(&self, host: &mut (impl Host + Incoming<'h>), response: &Response) {
         plan::count_leak(host, response, &self.egress, &self.metrics);
         if let (Some(Decider { guards, names, .. }), Some(follows)) =
             (&self.decider, response.decided())

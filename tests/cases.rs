@@ -1,7 +1,7 @@
 //! Runs the cases (`tests/cases/*.yaml`) on the engines.
 //!
 //! `cargo test --test cases` runs all. Words after `--` choose: those that name engines
-//! (`native`, `wasm`, `envoy`), and of the others one that the case or its file must contain:
+//! (`native`, `wasm`, `envoy`, `envoy-native`), and of the others one that the case or its file must contain:
 //! `cargo test --test cases -- native wasm cookies`. The environment variable `ENGINES` names engines too.
 
 // A test may panic.
@@ -60,14 +60,17 @@ fn run(engine: Engine, cases: &[&Case]) -> usize {
         }
     }
     println!(
-        "{:6} {} passed, {failed} failed, {} left out, {:.1} s",
+        "{:12} {} passed, {failed} failed, {} left out, {:.1} s",
         engine.name(),
         run.len() - failed,
         left_out.len(),
         began.elapsed().as_secs_f64()
     );
     for case in left_out {
-        println!("       left out: {}: {:?}: {}", case.file, case.name, case.left_out[&engine]);
+        println!(
+            "             left out: {}: {:?}: {}",
+            case.file, case.name, case.left_out[&engine]
+        );
     }
     failed
 }

@@ -77,8 +77,12 @@ impl Lane {
             None => None,
         };
         let reaches = match variant {
-            Variant::Lua(_) | Variant::Ours(_) => Some(situation.reaches),
-            Variant::None | Variant::NoOp | Variant::Reader | Variant::Peer => None,
+            Variant::Lua(_) | Variant::Ours(_) | Variant::OursNative(_) => Some(situation.reaches),
+            Variant::None
+            | Variant::NoOp
+            | Variant::Reader
+            | Variant::NoOpNative
+            | Variant::Peer => None,
         };
         Ok(Self { connection, request, reaches, before })
     }

@@ -139,6 +139,9 @@ pub(crate) struct Goal {
     pub(crate) of: String,
     pub(crate) at_most: f64,
     pub(crate) unit: Unit,
+    /// Of the dynamic module, beside others of its kind.
+    #[serde(default)]
+    pub(crate) native: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -156,11 +159,16 @@ pub(crate) enum Unit {
     /// Of a process with one worker.
     #[serde(rename = "MiB over no-op")]
     MemoryOfProcess,
+    /// The same, all that it adds.
+    #[serde(rename = "MiB in all")]
+    MemoryInAll,
     /// Of each worker but the first.
     #[serde(rename = "MiB over no filter")]
     MemoryOfWorker,
     #[serde(rename = "ms over no-op")]
     Ready,
+    #[serde(rename = "ms in all")]
+    ReadyInAll,
     /// Of the module, 1000 bytes each.
     #[serde(rename = "KB")]
     Size,
@@ -174,8 +182,10 @@ impl Unit {
             Self::Hostcalls => "hostcalls",
             Self::Allocations => "allocations",
             Self::MemoryOfProcess => "MiB over no-op",
+            Self::MemoryInAll => "MiB in all",
             Self::MemoryOfWorker => "MiB over no filter",
             Self::Ready => "ms over no-op",
+            Self::ReadyInAll => "ms in all",
             Self::Size => "KB",
         }
     }

@@ -26,6 +26,8 @@ fn color(variant: &Variant) -> RGBColor {
         Variant::Reader => RGBColor(0x5e, 0x68, 0x73),
         Variant::Lua(_) => RGBColor(0xe0, 0x8a, 0x1e),
         Variant::Ours(_) => RGBColor(0x1f, 0x6f, 0xd1),
+        Variant::NoOpNative => RGBColor(0xc8, 0xce, 0xd6),
+        Variant::OursNative(_) => RGBColor(0x14, 0x8f, 0x77),
         Variant::Peer => RGBColor(0x8a, 0x4f, 0xbf),
     }
 }

@@ -108,17 +108,23 @@ impl Results {
                 (if value <= goal.at_most { "met" } else { MISSED }).to_owned(),
             ]
         };
-        let ours = Variant::Ours(STORY.into());
+        let (ours, no_op) = match goal.native {
+            true => (Variant::OursNative(STORY.into()), Variant::NoOpNative),
+            false => (Variant::Ours(STORY.into()), Variant::NoOp),
+        };
         let [few, many] = &self.starts;
-        let one = |figure, digits| Ok(vec![row(&goal.of, figure, digits)]);
+        let native = if goal.native { "native: " } else { "" };
+        let one = |figure, digits| Ok(vec![row(&format!("{native}{}", goal.of), figure, digits)]);
         match goal.unit {
-            Unit::TimesLua => self.ratios(goal, "Lua", row),
-            Unit::TimesNoOp => self.ratios(goal, "no-op", row),
+            Unit::TimesLua => self.ratios(goal, ours.label(), "Lua", row),
+            Unit::TimesNoOp => self.ratios(goal, ours.label(), no_op.label(), row),
             Unit::Hostcalls => one(Figure::exact(self.budget.hostcalls(&goal.of)? as f64), 0),
             Unit::Allocations => one(Figure::exact(self.budget.allocations(&goal.of)? as f64), 0),
-            Unit::MemoryOfProcess => one(few.memory_over(&ours, &Variant::NoOp), 1),
+            Unit::MemoryOfProcess => one(few.memory_over(&ours, &no_op), 1),
+            Unit::MemoryInAll => one(few.memory_over(&ours, &Variant::None), 1),
             Unit::MemoryOfWorker => one(few.memory_per_worker(many, &ours), 2),
-            Unit::Ready => one(few.ready_over(&ours, &Variant::NoOp), 0),
+            Unit::Ready => one(few.ready_over(&ours, &no_op), 0),
+            Unit::ReadyInAll => one(few.ready_over(&ours, &Variant::None), 0),
             Unit::Size => {
                 let module = self.modules.iter().find(|module| module.variant == ours);
                 one(Figure::exact(module.context("no module")?.bytes as f64 / 1000.0), 0)
@@ -129,6 +135,7 @@ impl Results {
     fn ratios(
         &self,
         goal: &Goal,
+        ours: &str,
         other: &str,
         row: impl Fn(&str, Figure, usize) -> Vec<String>,
     ) -> Result<Vec<Vec<String>>> {
@@ -138,8 +145,10 @@ impl Results {
             .into_iter()
             .map(|measured| {
                 let what = || format!("{} is not compared with {other}", goal.of);
-                let ratio = ratio_to(measured, other, LOW).with_context(what)?;
-                Ok(row(&format!("{}; {}", goal.of, measured.situation.shape), ratio, 2))
+                let ratio = ratio(measured, ours, other, LOW).with_context(what)?;
+                let native = if goal.native { "native: " } else { "" };
+                let of = format!("{native}{}; {}", goal.of, measured.situation.shape);
+                Ok(row(&of, ratio, 2))
             })
             .collect()
     }
@@ -191,14 +200,19 @@ fn workers(starts: &Starts) -> String {
     format!("{} worker{}", starts.workers, if starts.workers == 1 { "" } else { "s" })
 }
 
-/// A line for each situation and shape.
+/// A line for each situation and shape: of the module in WebAssembly, and of the dynamic module.
 pub(crate) fn requests(measured: &[Measured], time: Time) -> String {
-    let others: Vec<_> = ["no-op", "reader", "Lua", "peer"]
-        .into_iter()
-        .filter(|label| measured.iter().any(|m| m.find(label).is_some()))
-        .collect();
-    let mut head: Vec<String> = ["situation", "shape", "release-track"].map(str::to_owned).into();
-    head.extend(others.iter().map(|label| (*label).to_owned()));
+    let wasm = costs(measured, "release-track", &["no-op", "reader", "Lua", "peer"], time);
+    let others = ["no-op, native", "Lua", "release-track"];
+    let native = costs(measured, "release-track, native", &others, time);
+    format!("{wasm}\n{native}")
+}
+
+fn costs(measured: &[Measured], ours: &str, others: &[&str], time: Time) -> String {
+    let others: Vec<_> =
+        others.iter().filter(|label| measured.iter().any(|m| m.find(label).is_some())).collect();
+    let mut head: Vec<String> = ["situation", "shape", ours].map(str::to_owned).into();
+    head.extend(others.iter().map(|label| (**label).to_owned()));
     head.extend(others.iter().map(|label| format!("times {label}")));
     let rows: Vec<_> = measured
         .iter()
@@ -207,12 +221,11 @@ pub(crate) fn requests(measured: &[Measured], time: Time) -> String {
                 Some(variant) => format!("{:.1}", m.cost(variant, time).value),
                 None => NONE.to_owned(),
             };
-            let ratio = |label| match ratio_to(m, label, time) {
+            let ratio = |label| match ratio(m, ours, label, time) {
                 Some(figure) => spread(figure, 2),
                 None => NONE.to_owned(),
             };
-            let mut row =
-                vec![m.situation.name.clone(), m.situation.shape.clone(), cost("release-track")];
+            let mut row = vec![m.situation.name.clone(), m.situation.shape.clone(), cost(ours)];
             row.extend(others.iter().map(|label| cost(label)));
             row.extend(others.iter().map(|label| ratio(label)));
             row
@@ -221,8 +234,8 @@ pub(crate) fn requests(measured: &[Measured], time: Time) -> String {
     table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
 }
 
-fn ratio_to(measured: &Measured, other: &str, time: Time) -> Option<Figure> {
-    Some(measured.ratio(measured.find("release-track")?, measured.find(other)?, time))
+fn ratio(measured: &Measured, ours: &str, other: &str, time: Time) -> Option<Figure> {
+    Some(measured.ratio(measured.find(ours)?, measured.find(other)?, time))
 }
 
 fn spread(Figure { value, from, to }: Figure, digits: usize) -> String {

@@ -17,6 +17,10 @@ pub(crate) enum Variant {
     Lua(String),
     /// release-track, with one of the configurations.
     Ours(String),
+    /// The no-op filter as a dynamic module.
+    NoOpNative,
+    /// release-track as a dynamic module, with one of the configurations.
+    OursNative(String),
     /// What `BENCH_PEER` names.
     Peer,
 }
@@ -29,6 +33,8 @@ impl Variant {
             Self::Reader => "reader",
             Self::Lua(_) => "Lua",
             Self::Ours(_) => "release-track",
+            Self::NoOpNative => "no-op, native",
+            Self::OursNative(_) => "release-track, native",
             Self::Peer => "peer",
         }
     }
@@ -36,7 +42,9 @@ impl Variant {
     /// The label, and the configuration where it is not the story's.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Ours(config) if config != STORY => format!("{}, {config}", self.label()),
+            Self::Ours(config) | Self::OursNative(config) if config != STORY => {
+                format!("{}, {config}", self.label())
+            }
             _ => self.label().to_owned(),
         }
     }
@@ -69,7 +77,9 @@ impl std::str::FromStr for Peer {
 /// Where the filters are.
 pub(crate) struct Filters {
     ours: PathBuf,
+    ours_native: PathBuf,
     no_op: PathBuf,
+    no_op_native: PathBuf,
     reader: PathBuf,
     lua: PathBuf,
     /// By name; and of the peer.
@@ -92,7 +102,9 @@ impl Filters {
         };
         Ok(Self {
             ours: project.join("dist/release-track.wasm"),
+            ours_native: project.join("dist/librelease-track.so"),
             no_op: project.join("target/noop.wasm"),
+            no_op_native: project.join("target/noop-native.so"),
             reader: project.join("target/reader.wasm"),
             lua: project.join("benches/lua"),
             configs,
@@ -105,6 +117,8 @@ impl Filters {
         let mut variants = vec![Variant::None, Variant::NoOp, Variant::Reader];
         variants.extend(situation.lua.clone().map(Variant::Lua));
         variants.push(Variant::Ours(situation.config.clone()));
+        variants.push(Variant::NoOpNative);
+        variants.push(Variant::OursNative(situation.config.clone()));
         variants.extend(self.peer.is_some().then_some(Variant::Peer));
         variants
     }
@@ -113,6 +127,8 @@ impl Filters {
     pub(crate) fn to_start(&self) -> Vec<Variant> {
         let mut variants = vec![Variant::None, Variant::NoOp, Variant::Lua("outbound".into())];
         variants.extend(self.configs.keys().cloned().map(Variant::Ours));
+        variants.push(Variant::NoOpNative);
+        variants.extend(self.configs.keys().cloned().map(Variant::OursNative));
         variants.extend(self.peer.is_some().then_some(Variant::Peer));
         variants
     }
@@ -120,17 +136,20 @@ impl Filters {
     /// Those that are files of their own.
     pub(crate) fn modules(&self) -> Vec<Variant> {
         let mut variants = vec![Variant::Ours(STORY.into()), Variant::NoOp, Variant::Reader];
+        variants.extend([Variant::OursNative(STORY.into()), Variant::NoOpNative]);
         variants.extend(self.peer.is_some().then_some(Variant::Peer));
         variants
     }
 
-    /// The module and the configuration of a Wasm filter.
+    /// The module and the configuration of a filter that is a file.
     pub(crate) fn module(&self, variant: &Variant) -> Option<(&Path, &str)> {
         match variant {
             Variant::None | Variant::Lua(_) => None,
             Variant::NoOp => Some((&self.no_op, "")),
             Variant::Reader => Some((&self.reader, "")),
             Variant::Ours(config) => Some((&self.ours, self.configs.get(config)?)),
+            Variant::NoOpNative => Some((&self.no_op_native, "")),
+            Variant::OursNative(config) => Some((&self.ours_native, self.configs.get(config)?)),
             Variant::Peer => self.peer.as_ref().map(|(module, config)| (&**module, &**config)),
         }
     }
@@ -152,6 +171,9 @@ impl Filters {
         }
         let name = variant.label();
         Ok(self.module(variant).map(|(module, config)| {
+            if let Variant::NoOpNative | Variant::OursNative(_) = variant {
+                return native(name, module, config);
+            }
             json!({
                 "name": name,
                 "typed_config": {
@@ -173,4 +195,19 @@ impl Filters {
             })
         }))
     }
+}
+
+fn native(name: &str, module: &Path, config: &str) -> Value {
+    json!({
+        "name": name,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+            "dynamic_module_config": {"module": {"local": {"filename": module}}, "do_not_close": true},
+            "filter_name": name,
+            "filter_config": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": config,
+            },
+        },
+    })
 }

@@ -12,6 +12,7 @@ mod migrate;
 mod output;
 mod refusal;
 mod registry;
+mod render;
 mod report;
 mod routing;
 mod schema;
@@ -67,6 +68,7 @@ enum Command {
     Token(token::Token),
     Verify(token::Verify),
     Schema(schema::Schema),
+    Render(render::Render),
     /// Print the completions of a shell
     ///
     /// For bash: release-track completions bash > /etc/bash_completion.d/release-track
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         Command::Token(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Schema(command) => command.run(),
+        Command::Render(command) => command.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "release-track", &mut script);

@@ -54,6 +54,8 @@ pub struct Options {
 pub enum Filter {
     On,
     Off,
+    /// On, as a dynamic module.
+    Native,
 }
 
 /// Whether something is started, too.
@@ -72,6 +74,9 @@ pub async fn run(options: Options) -> Result<()> {
     })?;
     let mut project = Project::here()?;
     project.overlays = options.with;
+    if options.filter == Filter::Native {
+        project.filter.set_file_name("librelease-track.so");
+    }
     project.preview_key = Some(PreviewKey::random()?);
     let releases = Releases::new(&project.plugin_config()?);
     let prometheus = (options.prometheus == Started::On).then(|| prometheus::Setup {
@@ -85,7 +90,7 @@ pub async fn run(options: Options) -> Result<()> {
         gateway_port: (options.port != 0).then_some(options.port),
         program: std::env::current_exe()?,
         switches: Switches {
-            filter: options.filter == Filter::On,
+            filter: options.filter != Filter::Off,
             routes: options.routes,
             forward: options.forward,
             share: Percent::NONE,

@@ -90,7 +90,7 @@ impl Project {
         let filter = switches.filter && switches.routes == Routes::Story;
         if filter && !self.filter.is_file() {
             let path = self.filter.display();
-            bail!("There is no filter at {path}: `make build` builds it.");
+            bail!("There is no filter at {path}: `make build` or `make native` builds it.");
         }
         if let (Some(key), Some(plugin)) = (&self.preview_key, manifests.wasm_plugins.first_mut()) {
             release::overlay(&mut plugin.spec.plugin_config, key, switches.share);

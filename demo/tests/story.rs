@@ -56,6 +56,28 @@ async fn testers_get_v2_and_nobody_else_does_whatever_the_applications_forward()
     stage.stop().await;
 }
 
+/// An older Envoy does not tell a dynamic module on which side of a pod it stands, and here one
+/// configuration is for both.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_a_dynamic_module_it_is_the_same_story() {
+    if envoy::version(&envoy::find().unwrap()).unwrap() < (1, 40) {
+        return;
+    }
+    let mut project = project();
+    project.filter.set_file_name("librelease-track.so");
+    let mut stage = stage(project, STORY).await;
+    for forward in MODES {
+        stage.set(Switches { forward, ..STORY }).await.unwrap();
+        let report = load(&stage, REQUESTS, forward).await;
+        assert_eq!((report.requests, report.failed), (REQUESTS, 0), "{forward:?}");
+        everybody_is_served(&report, forward, |visitor, _| match TESTERS.contains(&visitor) {
+            true => V2,
+            false => V1,
+        });
+    }
+    stage.stop().await;
+}
+
 /// Frontend v1 is a baseline pod in the middle of v3's chain: here the applications must forward
 /// something.
 #[tokio::test(flavor = "multi_thread")]

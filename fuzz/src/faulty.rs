@@ -2,7 +2,7 @@
 
 use release_track::host::fake::FakeHost;
 use release_track::host::header_map::HeaderMap;
-use release_track::host::{Facts, Host, Status};
+use release_track::host::{Facts, Host, Incoming, Status};
 
 /// A fake host. The call after `calls_before` others answers `status` and does nothing.
 pub struct Faulty {
@@ -28,11 +28,17 @@ impl AsMut<FakeHost> for Faulty {
     }
 }
 
-impl Facts for Faulty {
-    fn request_headers(&mut self) -> Result<HeaderMap, Status> {
+impl<'h> Incoming<'h> for Faulty {
+    fn request_headers(&mut self) -> Result<HeaderMap<'h>, Status> {
         self.call(FakeHost::request_headers)
     }
 
+    fn response_headers(&mut self) -> Result<HeaderMap<'h>, Status> {
+        self.call(FakeHost::response_headers)
+    }
+}
+
+impl Facts for Faulty {
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
         self.call(|proxy| proxy.property(path))
     }
@@ -43,10 +49,6 @@ impl Facts for Faulty {
 
     fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
         self.call(|proxy| proxy.shared_data(key))
-    }
-
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        self.call(FakeHost::response_headers)
     }
 
     fn random(&mut self) -> Result<[u8; 16], Status> {

@@ -24,7 +24,7 @@ pub fn edited(lines: &[Vec<u8>], edit: &Edit) -> Vec<Vec<u8>> {
 }
 
 /// A header map of these lines of one header.
-pub fn map(name: &str, lines: &[Vec<u8>]) -> HeaderMap {
+pub fn map(name: &str, lines: &[Vec<u8>]) -> HeaderMap<'static> {
     let pairs: Vec<_> = lines.iter().map(|line| (name, line)).collect();
     pairs.iter().collect()
 }

@@ -74,7 +74,7 @@ const MAX_MEMBERS: usize = 64;
 const MAX_BYTES: usize = 8192;
 
 /// What our member says. Of two members of ours the last wins.
-pub fn extract(headers: &HeaderMap, names: &Names) -> Option<Carried> {
+pub fn extract(headers: &HeaderMap<'_>, names: &Names) -> Option<Carried> {
     let value = segments(headers, NAME).filter_map(ours).last()?;
     let mut buffer = [0; Name::MAX];
     names.read(percent_decode(value, &mut buffer)?)
@@ -89,7 +89,7 @@ pub struct Injected {
 }
 
 /// Makes our member say `track`: in the place of the first one of ours, else as the last.
-pub fn inject(headers: &HeaderMap, track: &str, reading: Reading) -> Injected {
+pub fn inject(headers: &HeaderMap<'_>, track: &str, reading: Reading) -> Injected {
     let mut text = Vec::new();
     let mut mine = segments(headers, NAME).filter(|segment| reading.finds(segment, &mut text));
     if let (Some(segment), None) = (mine.next(), mine.next())
@@ -116,12 +116,12 @@ fn says(segment: &[u8], track: &str, reading: Reading) -> bool {
 }
 
 /// Takes our members out.
-pub fn remove(headers: &HeaderMap, reading: Reading) -> Edit {
+pub fn remove(headers: &HeaderMap<'_>, reading: Reading) -> Edit {
     remove_from(headers, NAME, reading)
 }
 
 /// Takes our member out of a header, if that is one of the [`ALIASES`].
-pub fn remove_alias(headers: &HeaderMap, name: &[u8]) -> Edit {
+pub fn remove_alias(headers: &HeaderMap<'_>, name: &[u8]) -> Edit {
     match ALIASES.iter().any(|alias| alias.as_bytes() == name) {
         true if name.ends_with(KEY) => Edit::Remove,
         true => remove_from(headers, name, Reading::Any),
@@ -129,7 +129,7 @@ pub fn remove_alias(headers: &HeaderMap, name: &[u8]) -> Edit {
     }
 }
 
-fn remove_from(headers: &HeaderMap, name: &[u8], reading: Reading) -> Edit {
+fn remove_from(headers: &HeaderMap<'_>, name: &[u8], reading: Reading) -> Edit {
     let mut text = Vec::new();
     if !segments(headers, name).any(|segment| reading.finds(segment, &mut text)) {
         return Edit::Keep;
@@ -143,7 +143,7 @@ fn remove_from(headers: &HeaderMap, name: &[u8], reading: Reading) -> Edit {
 }
 
 /// The list with our members taken out, and `track` in the place of the first or at the end.
-fn rewrite(headers: &HeaderMap, name: &[u8], track: Option<&str>, reading: Reading) -> Vec<u8> {
+fn rewrite(headers: &HeaderMap<'_>, name: &[u8], track: Option<&str>, reading: Reading) -> Vec<u8> {
     let mut list = Vec::new();
     let mut text = Vec::new();
     let mut track = track;
@@ -197,7 +197,7 @@ fn could_be_ours(segment: &[u8], text: &mut Vec<u8>) -> bool {
 }
 
 /// What stands between the commas of all lines of a header. Empty lines hold nothing.
-fn segments<'a>(headers: &'a HeaderMap, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+fn segments<'a>(headers: &'a HeaderMap<'a>, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     headers
         .lines(name)
         .filter(|line| !trim(line).is_empty())
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use crate::track::TrackId;
 
-    fn headers(lines: &[&str]) -> HeaderMap {
+    fn headers(lines: &[&str]) -> HeaderMap<'static> {
         let pairs: Vec<_> = lines.iter().map(|line| ("baggage", *line)).collect();
         pairs.iter().collect()
     }
@@ -301,11 +301,11 @@ mod tests {
         assert_eq!(says(&["release-track=baseline"]), Some(Carried::Baseline));
     }
 
-    fn inject(headers: &HeaderMap, track: &str) -> Injected {
+    fn inject(headers: &HeaderMap<'_>, track: &str) -> Injected {
         super::inject(headers, track, Reading::Strict)
     }
 
-    fn remove(headers: &HeaderMap) -> Edit {
+    fn remove(headers: &HeaderMap<'_>) -> Edit {
         super::remove(headers, Reading::Strict)
     }
 

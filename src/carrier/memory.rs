@@ -18,7 +18,7 @@
 use super::trace_id::{Ids, TraceId};
 use crate::host::{Facts, Host, Status};
 use crate::track;
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Entries of a bucket. A full one drops the entry that expires first.
 const ENTRIES: usize = 4;
@@ -39,7 +39,7 @@ pub struct Memory {
     slots: u32,
     ttl_ms: u64,
     /// The marker as last seen: it only grows.
-    newest: Cell<u64>,
+    newest: AtomicU64,
 }
 
 /// What is known about an id.
@@ -87,7 +87,7 @@ pub enum Remembered {
 impl Memory {
     /// Makes the buckets where they are not there yet.
     pub fn new(host: &mut impl Host, slots: u32, ttl_ms: u64) -> Self {
-        let memory = Self { slots, ttl_ms, newest: Cell::new(0) };
+        let memory = Self { slots, ttl_ms, newest: AtomicU64::new(0) };
         // They are made in this order: where the last one is, all are.
         let last = Text::bucket(slots.saturating_sub(1));
         if !matches!(host.shared_data(last.as_bytes()), Ok(Some(_))) {
@@ -206,7 +206,7 @@ impl Memory {
 
     /// Notes in the marker that there is an entry until `expires`.
     fn mark(&self, host: &mut impl Host, expires: u64) {
-        if self.newest.get() >= expires {
+        if self.newest.load(Ordering::Relaxed) >= expires {
             return;
         }
         let newest = (expires / MARKER_STEP_MS).saturating_add(1).saturating_mul(MARKER_STEP_MS);
@@ -216,12 +216,12 @@ impl Memory {
             };
             let seen = read_marker(&value);
             if seen >= expires {
-                self.newest.set(seen);
+                self.newest.store(seen, Ordering::Relaxed);
                 return;
             }
             match host.set_shared_data(Text::marker().as_bytes(), &newest.to_le_bytes(), cas) {
                 Ok(()) => {
-                    self.newest.set(newest);
+                    self.newest.store(newest, Ordering::Relaxed);
                     return;
                 }
                 Err(Status::CAS_MISMATCH) => {}
@@ -244,13 +244,13 @@ impl Memory {
             let Some((value, cas)) = host.shared_data(key.as_bytes())? else {
                 return Err(Status::NOT_FOUND);
             };
-            let before = parse(&value);
-            let mut entries = before.clone();
+            let mut entries = parse(&value);
             let result = change(&mut entries);
-            if entries == before {
+            let changed = serialize(&entries);
+            if changed == value {
                 return Ok(result);
             }
-            match host.set_shared_data(key.as_bytes(), &serialize(&entries), cas) {
+            match host.set_shared_data(key.as_bytes(), &changed, cas) {
                 Ok(()) => return Ok(result),
                 Err(Status::CAS_MISMATCH) if tries < TRIES => tries += 1,
                 Err(status) => return Err(status),
@@ -288,7 +288,7 @@ fn parse_entry(bytes: &[u8]) -> Option<(Entry, &[u8])> {
 }
 
 fn serialize(entries: &[Entry]) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(ENTRIES * (16 + 8 + 1 + track::Name::MAX));
     for entry in entries {
         bytes.extend(entry.id.value().to_le_bytes());
         bytes.extend(entry.expires.to_le_bytes());

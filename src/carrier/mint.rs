@@ -85,15 +85,15 @@ impl Mint {
     }
 
     /// Whether a request with these headers is given a trace.
-    pub(super) fn is_due(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn is_due(&self, headers: &HeaderMap<'_>) -> bool {
         self.wants_traceparent(headers).is_some() || self.wants_b3(headers).is_some()
     }
 
-    fn wants_traceparent(&self, headers: &HeaderMap) -> Option<Traceparent> {
+    fn wants_traceparent(&self, headers: &HeaderMap<'_>) -> Option<Traceparent> {
         self.traceparent.filter(|_| !has(headers, TRACEPARENT))
     }
 
-    fn wants_b3(&self, headers: &HeaderMap) -> Option<B3Single> {
+    fn wants_b3(&self, headers: &HeaderMap<'_>) -> Option<B3Single> {
         self.b3.filter(|_| !has(headers, B3) && !has(headers, B3_TRACE_ID))
     }
 
@@ -101,7 +101,7 @@ impl Mint {
     #[cold]
     pub(super) fn headers(
         &self,
-        headers: &HeaderMap,
+        headers: &HeaderMap<'_>,
         trace: TraceId,
         span: u64,
     ) -> Vec<(&'static str, Edit)> {
@@ -127,14 +127,14 @@ impl Mint {
     }
 }
 
-fn has(headers: &HeaderMap, name: &str) -> bool {
+fn has(headers: &HeaderMap<'_>, name: &str) -> bool {
     headers.lines(name.as_bytes()).next().is_some()
 }
 
 /// What the trace ids of a request are tagged with. Of a header with several lines that differ
 /// none counts; the first header that says something wins.
 #[inline(never)]
-pub(super) fn extract(headers: &HeaderMap, tagger: &Tagger) -> Option<Carried> {
+pub(super) fn extract(headers: &HeaderMap<'_>, tagger: &Tagger) -> Option<Carried> {
     READABLE.into_iter().find_map(|name| {
         let mut lines = headers.lines(name.as_bytes());
         let value = lines.next()?;
@@ -163,7 +163,7 @@ fn number(digits: &[u8]) -> Option<u128> {
 }
 
 /// The lines of the headers that `extract` reads.
-pub(super) fn lines(headers: &HeaderMap) -> Vec<&[u8]> {
+pub(super) fn lines<'a>(headers: &'a HeaderMap<'a>) -> Vec<&'a [u8]> {
     let readable = READABLE.into_iter();
     readable.flat_map(|name| headers.lines(name.as_bytes())).collect()
 }
@@ -172,7 +172,7 @@ pub(super) fn lines(headers: &HeaderMap) -> Vec<&[u8]> {
 /// one digit of it is changed, the same in each of them, so that they stay one trace. A header of
 /// several lines becomes one line then.
 #[inline(never)]
-pub(super) fn guard(headers: &HeaderMap, tagger: &Tagger) -> Vec<(&'static str, Edit)> {
+pub(super) fn guard(headers: &HeaderMap<'_>, tagger: &Tagger) -> Vec<(&'static str, Edit)> {
     let mut edits: Vec<(&'static str, Edit)> = Vec::new();
     for (name, value) in headers.iter() {
         let Some(name) = HEADERS.into_iter().find(|known| known.as_bytes() == name) else {
@@ -198,7 +198,7 @@ pub(super) fn spoil(value: Vec<u8>, tagger: &Tagger) -> Vec<u8> {
     spoilt_digits(&value, tagger).unwrap_or(value)
 }
 
-fn spoilt(headers: &HeaderMap, name: &str, line: &[u8], tagger: &Tagger) -> Option<Vec<u8>> {
+fn spoilt(headers: &HeaderMap<'_>, name: &str, line: &[u8], tagger: &Tagger) -> Option<Vec<u8>> {
     match name == DATADOG {
         true => spoilt_datadog(headers, line, tagger),
         false => spoilt_digits(line, tagger),
@@ -238,7 +238,7 @@ fn spoilt_digits(line: &[u8], tagger: &Tagger) -> Option<Vec<u8>> {
 }
 
 /// Datadog hands on the low half in decimal, and the high one among its tags.
-fn spoilt_datadog(headers: &HeaderMap, line: &[u8], tagger: &Tagger) -> Option<Vec<u8>> {
+fn spoilt_datadog(headers: &HeaderMap<'_>, line: &[u8], tagger: &Tagger) -> Option<Vec<u8>> {
     let low: u64 = str::from_utf8(line).ok()?.trim().parse().ok()?;
     let tags = headers.lines(DATADOG_TAGS.as_bytes()).flat_map(|tags| tags.split(|b| *b == b','));
     let high = tags.filter_map(|tag| tag.trim_ascii().strip_prefix(b"_dd.p.tid="));

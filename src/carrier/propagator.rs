@@ -166,7 +166,7 @@ impl Propagator {
     }
 
     /// The request at hand.
-    pub fn view<'a>(&self, headers: &'a HeaderMap) -> View<'a> {
+    pub fn view<'a>(&self, headers: &'a HeaderMap<'a>) -> View<'a> {
         View::read(headers, &self.watched)
     }
 

@@ -59,7 +59,7 @@ pub struct Extracted {
 /// A request's headers, and where in them a track may be kept.
 #[derive(Debug)]
 pub struct View<'a> {
-    pub headers: &'a HeaderMap,
+    pub headers: &'a HeaderMap<'a>,
     /// The lines of the configured header (`x-release-track`).
     pub track: Lines<'a>,
     /// The lines of `x-request-id`.
@@ -84,7 +84,7 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub fn read(headers: &'a HeaderMap, watched: &Watched) -> Self {
+    pub fn read(headers: &'a HeaderMap<'a>, watched: &Watched) -> Self {
         let mut view = Self {
             headers,
             track: Lines::None,

@@ -4,7 +4,7 @@
 
 use super::explain::Step;
 use super::header_map::HeaderMap;
-use super::{Facts, Host, Status};
+use super::{Facts, Host, Incoming, Status};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -90,12 +90,19 @@ impl FakeHost {
     }
 }
 
-impl Facts for FakeHost {
-    fn request_headers(&mut self) -> Result<HeaderMap, Status> {
+impl<'h> Incoming<'h> for FakeHost {
+    fn request_headers(&mut self) -> Result<HeaderMap<'h>, Status> {
         self.called("get_header_map_pairs");
         Ok(self.headers.iter().collect())
     }
 
+    fn response_headers(&mut self) -> Result<HeaderMap<'h>, Status> {
+        self.called("get_header_map_pairs");
+        Ok(self.response.iter().collect())
+    }
+}
+
+impl Facts for FakeHost {
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
         self.called("get_property");
         Ok(self.properties.get(path).cloned())
@@ -109,11 +116,6 @@ impl Facts for FakeHost {
     fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
         self.called("get_shared_data");
         Ok(self.shared.get(key).cloned())
-    }
-
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        self.called("get_header_map_pairs");
-        Ok(self.response.iter().collect())
     }
 
     fn random(&mut self) -> Result<[u8; 16], Status> {

@@ -1,47 +1,80 @@
-//! A request's headers as the proxy serialised them, read in place.
+//! A request's headers as the proxy gave them, read in place.
 //!
-//! The form of the Proxy-Wasm ABI 0.2.1 (`proxy_get_header_map_pairs`): `u32` number of pairs,
-//! then `u32` length of name and of value for every pair, then every name and value, each
-//! followed by a NUL. All numbers are little-endian. Reading it in place costs no allocation
-//! beyond the one that the proxy made.
+//! A proxy serialises them in the form of the Proxy-Wasm ABI 0.2.1 (`proxy_get_header_map_pairs`):
+//! `u32` number of pairs, then `u32` length of name and of value for every pair, then every name
+//! and value, each followed by a NUL; all numbers are little-endian. Or it lends its own bytes.
+//! Either way reading costs no allocation beyond the one that the map is.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
-/// An owned, serialised header map. Pairs are in the proxy's order, duplicates included.
-#[derive(Clone, Debug, Default)]
-pub struct HeaderMap(Vec<u8>);
+/// A header map. Pairs are in the proxy's order, duplicates included.
+#[derive(Clone, Debug)]
+pub struct HeaderMap<'h>(Form<'h>);
 
-impl HeaderMap {
+#[derive(Clone, Debug)]
+enum Form<'h> {
+    Serialized(Vec<u8>, PhantomData<&'h [u8]>),
+    /// A module in WebAssembly sees nothing of its host's memory, and need not ask which it is.
+    #[cfg(not(target_family = "wasm"))]
+    Lent(Vec<(&'h [u8], &'h [u8])>),
+}
+
+/// Where a part of a header map stands in it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The number of its line.
+    #[cfg_attr(target_family = "wasm", expect(dead_code))]
+    line: usize,
+    /// In the serialised map, or in the value of its line.
+    range: Range<usize>,
+}
+
+impl<'h> HeaderMap<'h> {
     /// Takes what `proxy_get_header_map_pairs` returned. Nothing is trusted: a map that is cut
     /// short reads as the pairs that are whole.
     pub fn from_serialized(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(Form::Serialized(bytes, PhantomData))
+    }
+
+    /// Takes pairs that the proxy lends, names in lower case.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn lent(pairs: Vec<(&'h [u8], &'h [u8])>) -> Self {
+        Self(Form::Lent(pairs))
     }
 
     /// The pairs of header name (lower case, as Envoy keeps them) and value.
+    #[inline]
     pub fn iter(&self) -> Iter<'_> {
-        let (count, rest) = match self.0.split_first_chunk() {
-            Some((count, rest)) => (u32::from_le_bytes(*count) as usize, rest),
-            None => (0, [].as_slice()),
+        match &self.0 {
+            Form::Serialized(bytes, _) => Iter(Pairs::serialized(bytes)),
+            #[cfg(not(target_family = "wasm"))]
+            Form::Lent(pairs) => Iter(Pairs::Lent(pairs.iter())),
+        }
+    }
+
+    /// Where a part of the value of a line stands in this map, for [`HeaderMap::at`]; `line` is
+    /// the number of that line in [`HeaderMap::iter`]. `None` for other bytes.
+    pub fn place_of(&self, line: usize, part: &[u8]) -> Option<Place> {
+        let whole: &[u8] = match &self.0 {
+            Form::Serialized(bytes, _) => bytes,
+            #[cfg(not(target_family = "wasm"))]
+            Form::Lent(pairs) => pairs.get(line)?.1,
         };
-        match count.checked_mul(8).and_then(|n| rest.split_at_checked(n)) {
-            Some((sizes, data)) => Iter { sizes, data },
-            None => Iter { sizes: &[], data: &[] },
-        }
-    }
-
-    /// Where a part of this map stands in it, for [`HeaderMap::at`]; `None` for other bytes.
-    pub fn place_of(&self, part: &[u8]) -> Option<Range<usize>> {
         if part.is_empty() {
-            return Some(0..0);
+            return Some(Place { line, range: 0..0 });
         }
-        let start = part.as_ptr().addr().checked_sub(self.0.as_ptr().addr())?;
+        let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
         let end = start.checked_add(part.len())?;
-        (end <= self.0.len()).then_some(start..end)
+        (end <= whole.len()).then_some(Place { line, range: start..end })
     }
 
-    pub fn at(&self, place: Range<usize>) -> Option<&[u8]> {
-        self.0.get(place)
+    pub fn at(&self, place: Place) -> Option<&[u8]> {
+        match &self.0 {
+            Form::Serialized(bytes, _) => bytes.get(place.range),
+            #[cfg(not(target_family = "wasm"))]
+            Form::Lent(pairs) => pairs.get(place.line)?.1.get(place.range),
+        }
     }
 
     /// The value of a header's first line.
@@ -55,7 +88,7 @@ impl HeaderMap {
     }
 }
 
-impl<'a, N: AsRef<[u8]> + 'a, V: AsRef<[u8]> + 'a> FromIterator<&'a (N, V)> for HeaderMap {
+impl<'a, N: AsRef<[u8]> + 'a, V: AsRef<[u8]> + 'a> FromIterator<&'a (N, V)> for HeaderMap<'_> {
     /// Serialises pairs, for hosts that are not a proxy.
     fn from_iter<I: IntoIterator<Item = &'a (N, V)>>(pairs: I) -> Self {
         let pairs: Vec<_> = pairs.into_iter().map(|(n, v)| (n.as_ref(), v.as_ref())).collect();
@@ -67,15 +100,35 @@ impl<'a, N: AsRef<[u8]> + 'a, V: AsRef<[u8]> + 'a> FromIterator<&'a (N, V)> for 
         for (name, value) in &pairs {
             bytes.extend([name, b"\0".as_slice(), value, b"\0"].concat());
         }
-        Self(bytes)
+        Self::from_serialized(bytes)
     }
 }
 
 /// See [`HeaderMap::iter`].
 #[derive(Clone)]
-pub struct Iter<'a> {
-    sizes: &'a [u8],
-    data: &'a [u8],
+pub struct Iter<'a>(Pairs<'a>);
+
+#[derive(Clone)]
+enum Pairs<'a> {
+    Serialized {
+        sizes: &'a [u8],
+        data: &'a [u8],
+    },
+    #[cfg(not(target_family = "wasm"))]
+    Lent(std::slice::Iter<'a, (&'a [u8], &'a [u8])>),
+}
+
+impl<'a> Pairs<'a> {
+    fn serialized(bytes: &'a [u8]) -> Self {
+        let (count, rest) = match bytes.split_first_chunk() {
+            Some((count, rest)) => (u32::from_le_bytes(*count) as usize, rest),
+            None => (0, [].as_slice()),
+        };
+        match count.checked_mul(8).and_then(|n| rest.split_at_checked(n)) {
+            Some((sizes, data)) => Self::Serialized { sizes, data },
+            None => Self::Serialized { sizes: &[], data: &[] },
+        }
+    }
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -83,14 +136,20 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (name_size, rest) = self.sizes.split_first_chunk()?;
-        let (value_size, rest) = rest.split_first_chunk()?;
-        self.sizes = rest;
-        let (name, data) = self.data.split_at_checked(u32::from_le_bytes(*name_size) as usize)?;
-        let (value, data) =
-            data.get(1..)?.split_at_checked(u32::from_le_bytes(*value_size) as usize)?;
-        self.data = data.get(1..)?;
-        Some((name, value))
+        match &mut self.0 {
+            Pairs::Serialized { sizes, data } => {
+                let (name_size, rest) = sizes.split_first_chunk()?;
+                let (value_size, rest) = rest.split_first_chunk()?;
+                *sizes = rest;
+                let (name, rest) = data.split_at_checked(u32::from_le_bytes(*name_size) as usize)?;
+                let (value, rest) =
+                    rest.get(1..)?.split_at_checked(u32::from_le_bytes(*value_size) as usize)?;
+                *data = rest.get(1..)?;
+                Some((name, value))
+            }
+            #[cfg(not(target_family = "wasm"))]
+            Pairs::Lent(pairs) => pairs.next().copied(),
+        }
     }
 }
 
@@ -132,34 +191,43 @@ impl Sieve {
 mod tests {
     use super::*;
 
-    fn map(pairs: &[(&str, &[u8])]) -> HeaderMap {
+    fn map(pairs: &[(&'static str, &'static [u8])]) -> HeaderMap<'static> {
         pairs.iter().collect()
+    }
+
+    fn lent(pairs: &[(&'static str, &'static [u8])]) -> HeaderMap<'static> {
+        HeaderMap::lent(pairs.iter().map(|(name, value)| (name.as_bytes(), *value)).collect())
     }
 
     #[test]
     fn keeps_order_duplicates_and_any_byte() {
         let pairs: [(&str, &[u8]); 4] =
             [(":path", b"/"), ("cookie", b"a=\xe9"), ("empty", b""), ("cookie", b"b\0c")];
-        let read: Vec<_> = map(&pairs).iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
-        let want: Vec<_> = pairs.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.to_vec())).collect();
-        assert_eq!(read, want);
-        assert_eq!(map(&pairs).lines(b"cookie").count(), 2);
+        let want: Vec<_> = pairs.iter().map(|(n, v)| (n.as_bytes(), *v)).collect();
+        for map in [map(&pairs), lent(&pairs)] {
+            assert_eq!(map.iter().collect::<Vec<_>>(), want);
+            assert_eq!(map.lines(b"cookie").count(), 2);
+        }
     }
 
     #[test]
     fn a_part_is_found_again_by_its_place() {
-        let map = map(&[("a", b"1"), ("b", b"xyz")]);
-        let part = &map.first(b"b").unwrap()[1..];
-        assert_eq!(map.at(map.place_of(part).unwrap()), Some(&b"yz"[..]));
-        assert_eq!(map.place_of(b"elsewhere").and_then(|place| map.at(place)), None);
+        let pairs: [(&str, &[u8]); 2] = [("a", b"1"), ("b", b"xyz")];
+        for map in [map(&pairs), lent(&pairs)] {
+            let part = &map.first(b"b").unwrap()[1..];
+            assert_eq!(map.at(map.place_of(1, part).unwrap()), Some(&b"yz"[..]));
+            assert_eq!(map.at(map.place_of(1, b"").unwrap()), Some(&b""[..]));
+            assert!(map.place_of(1, b"elsewhere").is_none());
+        }
     }
 
     #[test]
     fn a_map_cut_anywhere_reads_as_a_prefix() {
         let whole = map(&[("a", b"1"), ("bb", b""), ("c", b"333")]);
         let all: Vec<_> = whole.iter().collect();
-        for end in 0..whole.0.len() {
-            let cut = HeaderMap::from_serialized(whole.0[..end].to_vec());
+        let Form::Serialized(bytes, _) = &whole.0 else { unreachable!() };
+        for end in 0..bytes.len() {
+            let cut = HeaderMap::from_serialized(bytes[..end].to_vec());
             let read: Vec<_> = cut.iter().collect();
             assert!(all.starts_with(&read), "cut at {end}");
             assert!(read.len() < all.len(), "cut at {end}");

@@ -1,7 +1,8 @@
 //! What the core asks of the proxy that runs it.
 //!
 //! Reading and writing are two traits: what decides is given [`Facts`] alone, so that it cannot
-//! change anything; [`Host`] is for the one place that applies a plan.
+//! change anything; [`Host`] is for the one place that applies a plan. Headers are a third, since a
+//! proxy may lend them: they are asked for once, where a request or its response begins.
 
 pub mod explain;
 #[cfg(not(target_family = "wasm"))]
@@ -21,17 +22,21 @@ impl Status {
     pub const CAS_MISMATCH: Self = Self(8);
 }
 
+/// What has arrived. The proxy may lend its own bytes, for as long as `'h`: whatever is written
+/// meanwhile, they stay as they were.
+pub trait Incoming<'h> {
+    /// All headers of the request at hand.
+    fn request_headers(&mut self) -> Result<HeaderMap<'h>, Status>;
+
+    /// All headers of the response at hand.
+    fn response_headers(&mut self) -> Result<HeaderMap<'h>, Status>;
+}
+
 /// What can be known about the request at hand, and about the proxy.
 ///
 /// Every call may fail, and no failure may stop a request: the core treats what it cannot read
 /// as absent.
 pub trait Facts {
-    /// All headers of the request at hand.
-    fn request_headers(&mut self) -> Result<HeaderMap, Status>;
-
-    /// All headers of the response at hand.
-    fn response_headers(&mut self) -> Result<HeaderMap, Status>;
-
     /// A property of the proxy or the request, by its path, segments separated by NUL (Envoy:
     /// attributes). `None` where there is none.
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status>;

@@ -40,9 +40,10 @@ pub fn configuration() -> String {
     format!("{NAMESPACE}{CONFIGURATION}")
 }
 
-const SHARE: &str = "share";
-const GUARD_STOPPED: &str = "guard_stopped";
-const CONFIGURATION: &str = "configuration";
+/// The gauges, without namespace and labels.
+pub const SHARE: &str = "share";
+pub const GUARD_STOPPED: &str = "guard_stopped";
+pub const CONFIGURATION: &str = "configuration";
 
 /// A counter, as its name tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,16 +90,47 @@ impl Stat {
 }
 
 impl Metric {
-    /// Reads a stat's name, with whatever prefix Envoy gave it (`wasmcustom.`). `None` for a stat
-    /// that is not ours.
+    /// Reads a stat's name, with whatever prefix Envoy gave it (`wasmcustom.`,
+    /// `dynamicmodulescustom.`). `None` for a stat that is not ours.
+    ///
+    /// ```
+    /// use release_track::istio::stats::Metric;
+    ///
+    /// // Of the native module: there Envoy knows the labels, and appends them.
+    /// let name = "dynamicmodulescustom.release_track.arrivals_total.track.v2.outcome.match";
+    /// let Some(Metric::Counter(stat)) = Metric::parse(name) else { panic!("it is one of ours") };
+    /// assert_eq!(stat.short(), "arrivals v2 match");
+    /// ```
     pub fn parse(stat: &str) -> Option<Self> {
         let (_, rest) = stat.split_once(NAMESPACE)?;
-        let (labels, name) = rest.rsplit_once(END).unwrap_or(("", rest));
+        let Some((labels, name)) = rest.rsplit_once(END) else { return Self::appended(rest) };
         let of = |label: &str| {
             let mut pairs = labels.split(END).filter_map(|pair| pair.split_once(EQUALS));
             pairs.find(|(name, _)| *name == label).map(|(_, value)| value.to_owned())
         };
         Self::named(name, of)
+    }
+
+    /// `NAME.track.TRACK.COLUMN.VALUE`, each label only where the metric has it. Only a track may
+    /// have a dot.
+    fn appended(stat: &str) -> Option<Self> {
+        let (name, labels) = stat.split_once('.').unwrap_or((stat, ""));
+        let (labels, value) = match Family::of_label(name) {
+            Some(family) => {
+                let (labels, value) = labels.rsplit_once('.')?;
+                (labels.strip_suffix(family.column())?, value)
+            }
+            None => (labels, ""),
+        };
+        let track = labels.strip_prefix("track.");
+        if track.is_none() && !labels.is_empty() {
+            return None;
+        }
+        let track = track.map(|track| track.strip_suffix('.').unwrap_or(track));
+        Self::named(name, |label| {
+            let value = if label == "track" { track } else { Some(value) };
+            value.map(str::to_owned)
+        })
     }
 
     /// Reads a metric as Prometheus has it, with its labels. Those that no `extraStatTags` name are
@@ -153,8 +185,11 @@ mod tests {
                 let track = (family != Family::Events).then_some("v2.x-1");
                 let name = name(family, track, value);
                 let stat = Stat::parse(&format!("wasmcustom.{name}")).unwrap();
+                let labels = track.map(|track| format!("track.{track}.")).unwrap_or_default();
+                let appended = format!("{}.{labels}{}.{value}", family.label(), family.column());
                 let track = track.map(str::to_owned);
                 assert_eq!(stat, Stat { family, track, value: value.to_owned() });
+                assert_eq!(Stat::parse(&format!("x.release_track.{appended}")), Some(stat));
             }
         }
     }
@@ -221,11 +256,21 @@ mod tests {
     #[test]
     fn others_stats_are_not_ours() {
         let share = share("v2");
-        for other in ["", "cluster.x.upstream_rq_total", "release_track.x=.=y;.;z_total"] {
+        for other in [
+            "",
+            "cluster.x.upstream_rq_total",
+            "release_track.x=.=y;.;z_total",
+            "release_track.arrivals_total.track.v2",
+            "release_track.arrivals_total.v2.outcome.match",
+            "release_track.panics_total",
+            "release_track.share",
+        ] {
             assert_eq!(Metric::parse(other), None, "{other}");
         }
-        for gauge in [share, guard_stopped("v2"), configuration()] {
-            assert_eq!(Stat::parse(&gauge), None, "{gauge}");
+        for gauge in
+            [&*share, &guard_stopped("v2"), &configuration(), "release_track.share.track.v2"]
+        {
+            assert_eq!(Stat::parse(gauge), None, "{gauge}");
         }
     }
 }

@@ -2,16 +2,16 @@
 
 use super::metrics::Metrics;
 use crate::guard::{Guards, Turns};
-use crate::host::Host;
 use crate::host::header_map::HeaderMap;
+use crate::host::{Host, Incoming};
 use crate::track::{Carried, Names};
 use crate::vocabulary::{Class, Event};
 
 /// The response to a request that followed this, the upstream's or the proxy's own. `true` if a
 /// guard has stopped shares, or tries them again.
 #[inline(never)]
-pub(crate) fn observe(
-    host: &mut impl Host,
+pub(crate) fn observe<'h>(
+    host: &mut (impl Host + Incoming<'h>),
     follows: Carried,
     guards: &Guards,
     names: &Names,
@@ -28,7 +28,7 @@ pub(crate) fn observe(
 }
 
 /// `None`: no status, or one of no class.
-fn class(headers: &HeaderMap) -> Option<Class> {
+fn class(headers: &HeaderMap<'_>) -> Option<Class> {
     let class = match headers.first(b":status")?.first()? {
         // 101 Switching Protocols: the client got what it asked for.
         b'1' | b'2' => Class::Success,

@@ -8,7 +8,7 @@ use crate::carrier::Edit;
 use crate::carrier::propagator::{Change, Propagator};
 use crate::carrier::view::View;
 use crate::host::explain::Step;
-use crate::host::{Host, Verdict};
+use crate::host::{Host, Incoming, Verdict};
 use crate::istio::cluster::{Egress, Leads};
 use crate::vocabulary::{Carrier, Event, Family};
 
@@ -137,7 +137,12 @@ pub(crate) fn count_leak(
 
 /// Adds to a response what its request left for it. `header` is the configured one; `vary` are
 /// the request headers that every response at an edge depends on.
-pub(crate) fn respond(host: &mut impl Host, response: &Response, header: &str, vary: &[Box<str>]) {
+pub(crate) fn respond<'h>(
+    host: &mut (impl Host + Incoming<'h>),
+    response: &Response,
+    header: &str,
+    vary: &[Box<str>],
+) {
     if response.decided.is_none() {
         return;
     }

@@ -52,7 +52,7 @@ impl Additions {
 
 /// The lists among a response's headers that have to say more than they do: name and value.
 pub(super) fn merged<'a>(
-    headers: &'a HeaderMap,
+    headers: &'a HeaderMap<'_>,
     additions: &Additions,
     vary: &[Box<str>],
 ) -> Vec<(&'a [u8], Vec<u8>)> {

@@ -6,7 +6,7 @@ mod hostcalls;
 
 use crate::filter::Filter;
 use crate::host::header_map::HeaderMap;
-use crate::host::{Facts, Host, Status, Verdict};
+use crate::host::{Facts, Host, Incoming, Status, Verdict};
 use crate::plan::Response;
 use hostcalls::{Map, Metric};
 use log::{LevelFilter, Log, Metadata, Record};
@@ -41,11 +41,17 @@ impl Log for Logger {
 /// request is at hand.
 struct Proxy;
 
-impl Facts for Proxy {
-    fn request_headers(&mut self) -> Result<HeaderMap, Status> {
+impl<'h> Incoming<'h> for Proxy {
+    fn request_headers(&mut self) -> Result<HeaderMap<'h>, Status> {
         hostcalls::header_map(Map::RequestHeaders).map(HeaderMap::from_serialized)
     }
 
+    fn response_headers(&mut self) -> Result<HeaderMap<'h>, Status> {
+        hostcalls::header_map(Map::ResponseHeaders).map(HeaderMap::from_serialized)
+    }
+}
+
+impl Facts for Proxy {
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
         match hostcalls::property(path) {
             Ok(value) => Ok(Some(value)),
@@ -64,10 +70,6 @@ impl Facts for Proxy {
             Err(Status::NOT_FOUND) => Ok(None),
             Err(status) => Err(status),
         }
-    }
-
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        hostcalls::header_map(Map::ResponseHeaders).map(HeaderMap::from_serialized)
     }
 
     fn random(&mut self) -> Result<[u8; 16], Status> {

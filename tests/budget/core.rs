@@ -9,7 +9,7 @@ use release_track::exchange::pass;
 use release_track::filter::Filter;
 use release_track::host::fake::FakeHost;
 use release_track::host::header_map::HeaderMap;
-use release_track::host::{Facts, Host, Status};
+use release_track::host::{Facts, Host, Incoming, Status};
 
 /// For the last of the steps, which have been taken once before: what a first request sets up is
 /// kept.
@@ -47,11 +47,17 @@ fn uncounted<T>(call: impl FnOnce() -> T) -> T {
     result.unwrap()
 }
 
-impl Facts for Uncounted {
-    fn request_headers(&mut self) -> Result<HeaderMap, Status> {
+impl<'h> Incoming<'h> for Uncounted {
+    fn request_headers(&mut self) -> Result<HeaderMap<'h>, Status> {
         uncounted(|| self.0.request_headers())
     }
 
+    fn response_headers(&mut self) -> Result<HeaderMap<'h>, Status> {
+        uncounted(|| self.0.response_headers())
+    }
+}
+
+impl Facts for Uncounted {
     fn property(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
         uncounted(|| self.0.property(path))
     }
@@ -62,10 +68,6 @@ impl Facts for Uncounted {
 
     fn shared_data(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
         uncounted(|| self.0.shared_data(key))
-    }
-
-    fn response_headers(&mut self) -> Result<HeaderMap, Status> {
-        uncounted(|| self.0.response_headers())
     }
 
     fn random(&mut self) -> Result<[u8; 16], Status> {

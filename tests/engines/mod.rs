@@ -17,7 +17,7 @@ pub(crate) fn run(engine: Engine, cases: &[&Case]) -> Result<Vec<Wrong>, Failed>
     match engine {
         Engine::Native => Ok(cases.iter().map(|case| native::run(case)).collect()),
         Engine::Wasm => wasm::run(cases),
-        Engine::Envoy => envoy::run(cases),
+        Engine::Envoy | Engine::EnvoyNative => envoy::run(engine, cases),
     }
 }
 

@@ -60,10 +60,7 @@ pub(super) fn judge(proxies: &[Proxy], known: &Known<'_>) -> Vec<Finding> {
 }
 
 /// The proxies of which something holds, by their workload.
-fn by_workload(
-    proxies: &[Proxy],
-    holds: impl Fn(&Proxy) -> bool,
-) -> BTreeMap<String, Vec<&Proxy>> {
+fn by_workload(proxies: &[Proxy], holds: impl Fn(&Proxy) -> bool) -> BTreeMap<String, Vec<&Proxy>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for proxy in proxies.iter().filter(|proxy| holds(proxy)) {
         found.entry(proxy.workload()).or_default().push(proxy);

@@ -9,13 +9,15 @@ use std::path::Path;
 
 /// The name under which both listeners of every Envoy discover it.
 pub(super) const NAME: &str = "release-track";
-pub(super) const TYPE_URLS: [&str; 2] = [
+pub(super) const TYPE_URLS: [&str; 3] = [
     "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
     "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
 ];
 
-/// `module`: the compiled filter; `None` leaves a filter that does nothing, which is what istiod
-/// puts where there is no module to run (RBAC without rules).
+/// `module`: the compiled filter, a shared object (`.so`) if it is native; `None` leaves a filter
+/// that does nothing, which is what istiod puts where there is no module to run (RBAC without
+/// rules).
 pub fn filter(
     proxy: &Proxy,
     registry: &Registry<'_>,
@@ -32,7 +34,21 @@ pub fn filter(
         .iter()
         .map(|variable| (variable.name.clone(), variable.value.clone().into()))
         .collect();
-    let configuration = Value::Object(spec.plugin_config.clone()).to_string();
+    let configuration = json!({
+        "@type": "type.googleapis.com/google.protobuf.StringValue",
+        "value": Value::Object(spec.plugin_config.clone()).to_string(),
+    });
+    if module.extension().is_some_and(|ending| ending == "so") {
+        return Ok(named(json!({
+            "@type": TYPE_URLS[2],
+            "dynamic_module_config": {
+                "module": {"local": {"filename": module}},
+                "do_not_close": true,
+            },
+            "filter_name": "release-track",
+            "filter_config": configuration,
+        })));
+    }
     Ok(named(json!({
         "@type": TYPE_URLS[0],
         "config": {
@@ -43,10 +59,7 @@ pub fn filter(
                 FailStrategy::Open => "FAIL_OPEN",
                 FailStrategy::Reload => "FAIL_RELOAD",
             },
-            "configuration": {
-                "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": configuration,
-            },
+            "configuration": configuration,
             "vm_config": {
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": {"local": {"filename": module}},

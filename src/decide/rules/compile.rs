@@ -1,9 +1,7 @@
 //! From rules as they are written to the tables that a request is looked up in.
 
 use super::condition::{Condition, Rule, Subject, Test};
-use super::scratch::Scratch;
 use super::table::{Compared, Compiled, Rules, Table};
-use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// A subject's values, each with a condition that it satisfies.
@@ -23,8 +21,6 @@ impl Rules {
             }
             table.fill(list);
         }
-        compiled.scratch =
-            RefCell::new(Scratch::new(compiled.conditions.len(), compiled.subjects.len()));
         compiled
     }
 

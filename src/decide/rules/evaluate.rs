@@ -1,7 +1,7 @@
 //! Which rule a request satisfies first.
 
 use super::condition::{Held, Holds, Take};
-use super::scratch::Scratch;
+use super::scratch::{self, Scratch};
 use super::table::{Compiled, Places, Rules, Table};
 use crate::host::Facts;
 use crate::host::explain::Step;
@@ -15,24 +15,35 @@ impl Rules {
     pub fn first<F: Facts>(
         &self,
         facts: &mut F,
-        headers: &HeaderMap,
+        headers: &HeaderMap<'_>,
         names: &Names,
-        mut take: impl FnMut(&mut F, Held) -> Take,
+        take: impl FnMut(&mut F, Held) -> Take,
     ) -> Option<TrackId> {
         if self.rules.is_empty() {
             return None;
         }
-        let mut scratch = self.scratch.borrow_mut();
+        scratch::with(|scratch| self.first_in(facts, headers, names, take, scratch))
+    }
+
+    #[inline]
+    fn first_in<F: Facts>(
+        &self,
+        facts: &mut F,
+        headers: &HeaderMap<'_>,
+        names: &Names,
+        mut take: impl FnMut(&mut F, Held) -> Take,
+        scratch: &mut Scratch,
+    ) -> Option<TrackId> {
+        scratch.begin(self.conditions.len(), self.subjects.len());
         for (name, line) in headers.iter() {
             if self.listed.fit(name) {
-                self.look_up_line(name, line, &mut scratch);
+                self.look_up_line(name, line, scratch);
             }
         }
         if facts.is_explaining() {
             // Who asks why hears of every rule, not only of those that may hold.
             scratch.called = (0..self.rules.len() as u32).collect();
         } else if scratch.called.is_empty() && self.always.is_empty() {
-            scratch.forget();
             return None;
         } else {
             scratch.called.extend(&self.always);
@@ -43,9 +54,7 @@ impl Rules {
         let found = called.iter().find_map(|place| {
             let rule = self.rules.get(*place as usize)?;
             let track = rule.track;
-            if passed_over == Some(track)
-                || !self.satisfies(facts, headers, names, rule, &mut scratch)
-            {
+            if passed_over == Some(track) || !self.satisfies(facts, headers, names, rule, scratch) {
                 return None;
             }
             facts.explain(Step::Matched { track: names.of(track), rule: rule.index });
@@ -57,13 +66,12 @@ impl Rules {
             None
         });
         scratch.called = called;
-        scratch.forget();
         found
     }
 
     /// Looks up the values of one line of the request, in the tables of all subjects that it has.
     fn look_up_line(&self, name: &[u8], line: &[u8], scratch: &mut Scratch) {
-        self.places.visit(name, line, |subject, value| {
+        self.places.visit(name, line, scratch, |scratch, subject, value| {
             if let Some(table) = self.subjects.get(subject as usize) {
                 self.look_up(table, value, scratch);
             }
@@ -72,13 +80,15 @@ impl Rules {
 
     /// Finds the values that tests look at, in one look over the request.
     #[cold]
-    fn gather(&self, headers: &HeaderMap, scratch: &mut Scratch) {
-        for (name, line) in headers.iter().filter(|(name, _)| self.tested.fit(name)) {
-            self.places.visit(name, line, |subject, value| {
-                if let Some(place) = headers.place_of(value) {
-                    scratch.add(subject, place);
-                }
-            });
+    fn gather(&self, headers: &HeaderMap<'_>, scratch: &mut Scratch) {
+        for (number, (name, line)) in headers.iter().enumerate() {
+            if self.tested.fit(name) {
+                self.places.visit(name, line, scratch, |scratch, subject, value| {
+                    if let Some(place) = headers.place_of(number, value) {
+                        scratch.add(subject, place);
+                    }
+                });
+            }
         }
     }
 
@@ -100,7 +110,7 @@ impl Rules {
     fn satisfies(
         &self,
         facts: &mut impl Facts,
-        headers: &HeaderMap,
+        headers: &HeaderMap<'_>,
         names: &Names,
         rule: &Compiled,
         scratch: &mut Scratch,
@@ -122,7 +132,7 @@ impl Rules {
     }
 
     /// Whether some value of the condition's subject passes its test.
-    fn holds(&self, condition: u32, headers: &HeaderMap, scratch: &mut Scratch) -> Holds {
+    fn holds(&self, condition: u32, headers: &HeaderMap<'_>, scratch: &mut Scratch) -> Holds {
         if let Some(known) = scratch.is_known(condition) {
             return known;
         }
@@ -154,44 +164,50 @@ impl Rules {
 
     /// Whether, since this was last asked, some value was too long for an expression to look at.
     pub fn was_too_long(&self) -> bool {
-        std::mem::take(&mut self.scratch.borrow_mut().too_long)
+        scratch::with(|scratch| std::mem::take(&mut scratch.too_long))
     }
 }
 
 impl Places {
     /// Hands every value in a line of a request to `each`, with the place of its subject.
     #[inline]
-    fn visit(&self, name: &[u8], line: &[u8], mut each: impl FnMut(u32, &[u8])) {
-        let mut give = |subject: Option<&u32>, value: &[u8]| {
+    fn visit(
+        &self,
+        name: &[u8],
+        line: &[u8],
+        scratch: &mut Scratch,
+        mut each: impl FnMut(&mut Scratch, u32, &[u8]),
+    ) {
+        let mut give = |scratch: &mut Scratch, subject: Option<&u32>, value: &[u8]| {
             if let Some(subject) = subject {
-                each(*subject, value);
+                each(scratch, *subject, value);
             }
         };
         if !self.headers.is_empty() {
-            give(self.headers.get(name), line);
+            give(scratch, self.headers.get(name), line);
         }
         match name {
             b"cookie" if !self.cookies.is_empty() => {
                 let named = cookie::pairs(line).filter(|(name, _)| self.cookie_names.fit(name));
                 for (cookie, value) in named {
-                    give(self.cookies.get(cookie), value);
+                    give(scratch, self.cookies.get(cookie), value);
                 }
             }
             b":path" => {
                 let (path, query) = target::split(line);
-                give(self.uri.as_ref(), path);
+                give(scratch, self.uri.as_ref(), path);
                 if !self.params.is_empty() {
-                    let mut seen = self.seen.borrow_mut();
-                    seen.clear();
+                    scratch.seen.clear();
                     for (param, value) in target::pairs(query) {
                         // The first value counts.
-                        let subject = self.params.get(param).filter(|place| seen.insert(**place));
-                        give(subject, value);
+                        let known = self.params.get(param);
+                        let subject = known.filter(|place| scratch.seen.insert(**place));
+                        give(scratch, subject, value);
                     }
                 }
             }
-            b":method" => give(self.method.as_ref(), line),
-            b":authority" => give(self.authority.as_ref(), line),
+            b":method" => give(scratch, self.method.as_ref(), line),
+            b":authority" => give(scratch, self.authority.as_ref(), line),
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ impl Rules {
     pub(super) fn explain(
         &self,
         facts: &mut impl Facts,
-        headers: &HeaderMap,
+        headers: &HeaderMap<'_>,
         track: &str,
         rule: &Compiled,
         (condition, negated): (u32, bool),
@@ -61,7 +61,7 @@ impl Table {
 
 impl Subject {
     /// Whether any of this subject's values in the request passes.
-    fn any_value(&self, headers: &HeaderMap, mut passes: impl FnMut(&[u8]) -> bool) -> bool {
+    fn any_value(&self, headers: &HeaderMap<'_>, mut passes: impl FnMut(&[u8]) -> bool) -> bool {
         headers.lines(self.header()).any(|line| match self {
             Self::Cookie(name) => {
                 cookie::pairs(line).any(|(n, value)| n == &**name && passes(value))

@@ -1,13 +1,19 @@
 //! Room for what is found out about a request, kept between requests, so that deciding allocates
-//! nothing.
+//! nothing. Every worker has one, for all its configurations.
 
 use super::condition::Holds;
-use std::ops::Range;
+use super::table::Fnv1a;
+use crate::host::header_map::Place;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// A value was too long to be looked at.
     pub(super) too_long: bool,
+    /// The parameters that the query had already.
+    pub(super) seen: HashSet<u32, BuildHasherDefault<Fnv1a>>,
     /// By condition: `None` = not known yet.
     known: Vec<Option<Holds>>,
     touched: Vec<u32>,
@@ -28,16 +34,41 @@ struct Values {
 #[derive(Debug)]
 struct Value {
     subject: u32,
-    /// In the header map.
-    place: Range<usize>,
+    place: Place,
     /// The one before it.
     next: Option<u32>,
 }
 
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
+}
+
+/// The worker's room.
+pub(super) fn with<T>(fill: impl FnOnce(&mut Scratch) -> T) -> T {
+    SCRATCH.with_borrow_mut(fill)
+}
+
 impl Scratch {
-    pub(super) fn new(conditions: usize, subjects: usize) -> Self {
-        let values = Values { heads: vec![None; subjects], ..Values::default() };
-        Self { known: vec![None; conditions], values, ..Self::default() }
+    const fn new() -> Self {
+        Self {
+            too_long: false,
+            seen: HashSet::with_hasher(BuildHasherDefault::new()),
+            known: Vec::new(),
+            touched: Vec::new(),
+            called: Vec::new(),
+            values: Values { are_gathered: false, all: Vec::new(), heads: Vec::new() },
+        }
+    }
+
+    /// Begins anew, with room for as many conditions and subjects.
+    pub(super) fn begin(&mut self, conditions: usize, subjects: usize) {
+        self.forget();
+        if self.known.len() < conditions {
+            self.known.resize(conditions, None);
+        }
+        if self.values.heads.len() < subjects {
+            self.values.heads.resize(subjects, None);
+        }
     }
 
     pub(super) fn learn(&mut self, condition: u32, holds: Holds) {
@@ -56,7 +87,7 @@ impl Scratch {
         !std::mem::replace(&mut self.values.are_gathered, true)
     }
 
-    pub(super) fn add(&mut self, subject: u32, place: Range<usize>) {
+    pub(super) fn add(&mut self, subject: u32, place: Place) {
         let Values { all, heads, .. } = &mut self.values;
         if let Some(head) = heads.get_mut(subject as usize) {
             let next = head.replace(all.len() as u32);
@@ -65,7 +96,7 @@ impl Scratch {
     }
 
     /// The places of a subject's values, the last one first.
-    pub(super) fn values(&self, subject: u32) -> impl Iterator<Item = Range<usize>> {
+    pub(super) fn values(&self, subject: u32) -> impl Iterator<Item = Place> {
         let mut next = self.values.heads.get(subject as usize).copied().flatten();
         std::iter::from_fn(move || {
             let value = self.values.all.get(next? as usize)?;
@@ -74,7 +105,7 @@ impl Scratch {
         })
     }
 
-    pub(super) fn forget(&mut self) {
+    fn forget(&mut self) {
         for condition in self.touched.drain(..) {
             if let Some(known) = self.known.get_mut(condition as usize) {
                 *known = None;

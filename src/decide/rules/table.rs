@@ -1,12 +1,10 @@
 //! What rules are compiled to.
 
 use super::condition::{Subject, Test};
-use super::scratch::Scratch;
 use crate::decide::share::Share;
 use crate::host::header_map::Sieve;
 use crate::track::TrackId;
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A configuration's rules, in order, ready to decide.
@@ -21,8 +19,6 @@ pub struct Rules {
     pub(super) tested: Sieve,
     /// Rules that no value in a table calls up: they are tested for every request.
     pub(super) always: Vec<u32>,
-    /// Kept between requests, so that deciding allocates nothing.
-    pub(super) scratch: RefCell<Scratch>,
 }
 
 /// The places of subjects in `Rules::subjects`, so that a line of a request costs no more where
@@ -37,8 +33,6 @@ pub(super) struct Places {
     pub(super) uri: Option<u32>,
     pub(super) method: Option<u32>,
     pub(super) authority: Option<u32>,
-    /// The parameters that a query had already: room for them.
-    pub(super) seen: RefCell<HashSet<u32, BuildHasherDefault<Fnv1a>>>,
 }
 
 pub(super) type Map<T> = HashMap<Box<[u8]>, T, BuildHasherDefault<Fnv1a>>;

@@ -242,11 +242,15 @@ impl Reader<'_> {
             }
         };
         let config = text.config.as_ref().or(self.usually.config.as_ref());
-        let left_out = text.leave_out.into_iter().map(|(engine, why)| {
+        let mut left_out = BTreeMap::new();
+        for (engine, why) in text.leave_out {
             let engine = Engine::ALL.into_iter().find(|known| known.name() == engine);
-            Ok((engine.ok_or("leave_out: there is no such engine")?, why))
-        });
-        let left_out = left_out.collect::<Result<_, String>>()?;
+            let engine = engine.ok_or("leave_out: there is no such engine")?;
+            if engine == Engine::Envoy {
+                left_out.entry(Engine::EnvoyNative).or_insert_with(|| why.clone());
+            }
+            left_out.insert(engine, why);
+        }
         let one = StepText {
             cluster: text.cluster,
             tracked_cluster: text.tracked_cluster,
@@ -345,7 +349,9 @@ impl Reader<'_> {
                 reply: other.reply.or(expectation.reply),
                 ..ExpectationText::default()
             };
-            by_engine.insert(Engine::Envoy, expected(&differs)?);
+            for engine in Engine::ALL.into_iter().filter(|engine| engine.is_in_envoy()) {
+                by_engine.insert(engine, expected(&differs)?);
+            }
         }
         Ok(Step {
             direction,

@@ -29,16 +29,27 @@ pub enum Engine {
     Wasm,
     /// The compiled module in a real Envoy.
     Envoy,
+    /// The core as a dynamic module in a real Envoy.
+    EnvoyNative,
 }
 
 impl Engine {
-    pub const ALL: [Self; 3] = [Self::Native, Self::Wasm, Self::Envoy];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Wasm, Self::Envoy, Self::EnvoyNative];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Wasm => "wasm",
             Self::Envoy => "envoy",
+            Self::EnvoyNative => "envoy-native",
+        }
+    }
+
+    /// Whether there is a real Envoy in it, which does some things its own way.
+    pub fn is_in_envoy(self) -> bool {
+        match self {
+            Self::Native | Self::Wasm => false,
+            Self::Envoy | Self::EnvoyNative => true,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! An Envoy's configuration.
 
+use crate::engines::Failed;
 use cases::{Act, Case, Direction, Node, Step};
 use mesh::ports::Port;
 use serde_json::{Value, json};
@@ -7,6 +8,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+/// What carries the core into Envoy.
+#[derive(Clone, Debug)]
+pub(super) enum Plugin {
+    Wasm,
+    /// A dynamic module.
+    Native {
+        /// Whether Envoy tells it the listener's direction; if not, the filter's name does.
+        knows_direction: bool,
+    },
+}
+
+/// The dynamic module: `make native`.
+const NATIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/librelease-track.so");
+
+impl Plugin {
+    /// The dynamic module, for this Envoy.
+    pub(super) fn native(binary: &Path) -> Result<Self, Failed> {
+        if !Path::new(NATIVE).is_file() {
+            return Err(format!("there is no {NATIVE}: `make native` builds it").into());
+        }
+        Ok(Self::Native { knows_direction: mesh::envoy::version(binary)? >= (1, 40) })
+    }
+
+    fn type_url(&self) -> &'static str {
+        match self {
+            Self::Wasm => "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            Self::Native { .. } => {
+                "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter"
+            }
+        }
+    }
+}
 
 /// What tells a listener from another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +92,7 @@ impl Listener {
 /// must be held until it is ready.
 pub(super) fn write(
     folder: &Path,
+    plugin: &Plugin,
     node: &Node,
     admin: SocketAddr,
     listeners: &BTreeMap<Listener, Port>,
@@ -70,7 +105,7 @@ pub(super) fn write(
     let mut inner_ports = Vec::new();
     for (number, (key, port)) in listeners.iter().enumerate() {
         let name = format!("listener-{number}");
-        let mut listener = listener(folder, &name, key)?;
+        let mut listener = listener(folder, plugin, &name, key)?;
         listener["address"] = address(port.address());
         if key.mtls {
             // A plain listener in front, so that only Envoys speak TLS.
@@ -144,7 +179,7 @@ fn tls_socket(context: &str) -> Value {
 }
 
 /// Without its address.
-fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
+fn listener(folder: &Path, plugin: &Plugin, name: &str, key: &Listener) -> io::Result<Value> {
     let route = |headers: Value, cluster: &Option<String>| {
         let matched = json!({"prefix": "/", "headers": headers});
         match cluster {
@@ -164,11 +199,12 @@ fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
     let is_tracked = json!([{"name": "x-release-track", "present_match": true}]);
     let tracked = key.tracked_cluster.is_some().then(|| route(is_tracked, &key.tracked_cluster));
     let routes: Vec<_> = tracked.into_iter().chain([route(json!([]), &key.cluster)]).collect();
-    let plugin = plugin("release-track", &key.config, &key.environment);
+    let configured =
+        configured(plugin, "release-track", &key.config, &key.environment, key.direction);
     let plugin_filter = if key.is_discovered {
-        discovered(folder, &plugin)?
+        discovered(folder, plugin, &configured)?
     } else {
-        json!({"name": "release-track", "typed_config": plugin})
+        json!({"name": "release-track", "typed_config": configured})
     };
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -210,9 +246,27 @@ fn listener(folder: &Path, name: &str, key: &Listener) -> io::Result<Value> {
     Ok(json!({"name": name, "traffic_direction": direction, "filter_chains": [chain]}))
 }
 
-fn plugin(name: &str, config: &str, environment: &BTreeMap<String, String>) -> Value {
+fn configured(
+    plugin: &Plugin,
+    name: &str,
+    config: &str,
+    environment: &BTreeMap<String, String>,
+    direction: Direction,
+) -> Value {
+    if let Plugin::Native { knows_direction } = plugin {
+        return json!({
+            "@type": plugin.type_url(),
+            "dynamic_module_config": {"module": {"local": {"filename": NATIVE}}, "do_not_close": true},
+            "filter_name": match direction {
+                Direction::Inbound if !knows_direction => "release-track/inbound",
+                Direction::Outbound if !knows_direction => "release-track/outbound",
+                _ => "release-track",
+            },
+            "filter_config": text(config),
+        });
+    }
     json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "@type": plugin.type_url(),
         "config": {
             "name": name,
             "root_id": name,
@@ -234,9 +288,9 @@ fn text(value: &str) -> Value {
 }
 
 /// As Istio has it: a listener that waits for the plugin, which comes by a file.
-fn discovered(folder: &Path, plugin: &Value) -> io::Result<Value> {
+fn discovered(folder: &Path, plugin: &Plugin, configured: &Value) -> io::Result<Value> {
     let path = folder.join(DISCOVERED);
-    publish(folder, plugin)?;
+    publish(folder, "release-track", configured)?;
     Ok(json!({
         "name": "discovered",
         "config_discovery": {
@@ -244,7 +298,7 @@ fn discovered(folder: &Path, plugin: &Value) -> io::Result<Value> {
                 "path_config_source": {"path": path},
                 "resource_api_version": "V3",
             },
-            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+            "type_urls": [plugin.type_url()],
         },
     }))
 }
@@ -252,18 +306,20 @@ fn discovered(folder: &Path, plugin: &Value) -> io::Result<Value> {
 const DISCOVERED: &str = "discovered.json";
 
 /// Has a running Envoy take the configuration of a case. `name` tells its lines in the log.
-pub(super) fn update(folder: &Path, name: &str, case: &Case) -> io::Result<()> {
-    publish(folder, &plugin(name, &case.config, &case.environment))
+pub(super) fn update(folder: &Path, plugin: &Plugin, name: &str, case: &Case) -> io::Result<()> {
+    let direction = Direction::Outbound;
+    let configured = configured(plugin, name, &case.config, &case.environment, direction);
+    publish(folder, name, &configured)
 }
 
 /// Envoy notices a file that is moved to the place of the old one.
-fn publish(folder: &Path, plugin: &Value) -> io::Result<()> {
+fn publish(folder: &Path, version: &str, configured: &Value) -> io::Result<()> {
     let resource = json!({
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
         "name": "discovered",
-        "typed_config": plugin,
+        "typed_config": configured,
     });
-    let response = json!({"version_info": plugin["config"]["name"], "resources": [resource]});
+    let response = json!({"version_info": version, "resources": [resource]});
     let next = folder.join("next.json");
     std::fs::write(&next, response.to_string())?;
     std::fs::rename(next, folder.join(DISCOVERED))

@@ -1,5 +1,5 @@
-//! The compiled module in a real Envoy: one process for every node, in it one listener for every
-//! configuration, direction, cluster and kind of connection that some case needs.
+//! The compiled module, or the dynamic module, in a real Envoy: one process for every node, in it one
+//! listener for every configuration, direction, cluster and kind of connection that some case needs.
 //!
 //! The listeners leave a request alone as far as Envoy lets them ([`bootstrap`]). What differs all
 //! the same is said by the case.
@@ -9,12 +9,12 @@ mod client;
 mod upstream;
 
 use super::{Failed, Wrong, of_step};
-use bootstrap::Listener;
+use bootstrap::{Listener, Plugin};
 use cases::{Act, Bindings, Case, Engine, Node, Refused, Responder, Seen, Step};
 use mesh::envoy::Admin;
 use mesh::ports::Port;
 use mesh::process::Process;
-use release_track::istio::stats::Stat;
+use release_track::istio::stats::{self, Stat};
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,18 +34,28 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     node: Node,
+    /// Of the process: a dynamic module has none of its own.
+    environment: BTreeMap<String, String>,
     /// Configurations that are refused come as updates, since Envoy does not start with one.
     refused: bool,
     /// The number of a case that shares with none.
     alone: Option<usize>,
 }
 
-pub(super) fn run(cases: &[&Case]) -> Result<Vec<Wrong>, Failed> {
+pub(super) fn run(engine: Engine, cases: &[&Case]) -> Result<Vec<Wrong>, Failed> {
     let binary = mesh::envoy::find()?;
+    let plugin = match engine {
+        Engine::EnvoyNative => Plugin::native(&binary)?,
+        Engine::Native | Engine::Wasm | Engine::Envoy => Plugin::Wasm,
+    };
     let mut groups: BTreeMap<Group, Vec<(usize, Case)>> = BTreeMap::new();
     for (number, case) in cases.iter().enumerate() {
         let group = Group {
             node: case.node.clone(),
+            environment: match plugin {
+                Plugin::Wasm => BTreeMap::new(),
+                Plugin::Native { .. } => case.environment.clone(),
+            },
             refused: matches!(case.act, Act::Refused(_)),
             alone: case.alone.then_some(number),
         };
@@ -56,13 +66,13 @@ pub(super) fn run(cases: &[&Case]) -> Result<Vec<Wrong>, Failed> {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         let mut tasks = JoinSet::new();
         for (group, cases) in groups {
-            let (binary, turns) = (binary.clone(), turns.clone());
+            let (binary, turns, plugin) = (binary.clone(), turns.clone(), plugin.clone());
             tasks.spawn(async move {
                 let _turn = turns.acquire().await.map_err(|error| error.to_string())?;
                 let numbers: Vec<_> = cases.iter().map(|(number, _)| *number).collect();
                 let cases: Vec<_> = cases.into_iter().map(|(_, case)| case).collect();
                 let id = &group.node.id;
-                let run = run_group(&binary, &group, &cases).await;
+                let run = run_group(engine, &binary, &plugin, &group, &cases).await;
                 let wrong = run.map_err(|error| format!("the Envoy of {id}: {error}"))?;
                 Ok::<_, String>(numbers.into_iter().zip(wrong).collect::<Vec<_>>())
             });
@@ -77,9 +87,15 @@ pub(super) fn run(cases: &[&Case]) -> Result<Vec<Wrong>, Failed> {
     })
 }
 
-async fn run_group(binary: &Path, group: &Group, cases: &[Case]) -> Result<Vec<Wrong>, String> {
+async fn run_group(
+    engine: Engine,
+    binary: &Path,
+    plugin: &Plugin,
+    group: &Group,
+    cases: &[Case],
+) -> Result<Vec<Wrong>, String> {
     let upstream = Upstream::start().await.map_err(|error| error.to_string())?;
-    let proxy = Proxy::start(binary, group, cases, &upstream).await?;
+    let proxy = Proxy::start(binary, plugin, group, cases, &upstream).await?;
     let mut results = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         results.push(match &case.act {
@@ -90,7 +106,7 @@ async fn run_group(binary: &Path, group: &Group, cases: &[Case]) -> Result<Vec<W
                 for (number, step) in steps.iter().enumerate() {
                     match proxy.send(case, step, &bindings, &upstream).await {
                         Ok(seen) => {
-                            let lines = step.check(Engine::Envoy, &seen, &mut bindings);
+                            let lines = step.check(engine, &seen, &mut bindings);
                             wrong.extend(of_step(case, number, lines));
                         }
                         Err(error) => wrong.extend(of_step(case, number, vec![error])),
@@ -108,6 +124,7 @@ async fn run_group(binary: &Path, group: &Group, cases: &[Case]) -> Result<Vec<W
 struct Proxy {
     process: Process,
     admin: Admin,
+    plugin: Plugin,
     listeners: BTreeMap<Listener, Port>,
     folder: tempfile::TempDir,
 }
@@ -115,6 +132,7 @@ struct Proxy {
 impl Proxy {
     async fn start(
         binary: &Path,
+        plugin: &Plugin,
         group: &Group,
         cases: &[Case],
         upstream: &Upstream,
@@ -132,6 +150,7 @@ impl Proxy {
         }
         let bootstrap = bootstrap::write(
             folder.path(),
+            plugin,
             &group.node,
             admin.address(),
             &listeners,
@@ -140,15 +159,16 @@ impl Proxy {
         let (bootstrap, _inner) = bootstrap.map_err(failed)?;
         let mut command = Command::new(binary);
         command
+            .envs(&group.environment)
             .arg("--config-path")
             .arg(bootstrap)
             .arg("--log-path")
             .arg(folder.path().join(LOG))
             .args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"])
-            .args(["--log-format", "%l %v"]);
+            .args(["--log-format", "%l %v", "--file-flush-interval-msec", "20"]);
         let process = Process::spawn("envoy", command).await.map_err(failed)?;
-        let proxy =
-            Self { process, admin: Admin::new("envoy", admin.address()), listeners, folder };
+        let admin = Admin::new("envoy", admin.address());
+        let proxy = Self { process, admin, plugin: plugin.clone(), listeners, folder };
         proxy.ready().await?;
         Ok(proxy)
     }
@@ -179,9 +199,10 @@ impl Proxy {
     /// The configuration in force stays, whatever comes.
     async fn refuse(&self, number: usize, case: &Case, refused: &Refused) -> Result<Wrong, String> {
         let name = format!("refused-{number}");
-        let start = format!("wasm log {name}: ");
         let before = self.rejected().await?;
-        bootstrap::update(self.folder.path(), &name, case).map_err(|error| error.to_string())?;
+        let lines_before = self.log()?.lines().count();
+        bootstrap::update(self.folder.path(), &self.plugin, &name, case)
+            .map_err(|error| error.to_string())?;
         let poll = async {
             while self.rejected().await? == before {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -192,10 +213,22 @@ impl Proxy {
             Err(_) => return Ok(vec!["the configuration was not refused".into()]),
             Ok(polled) => polled?,
         }
-        let log = self.log()?;
-        let lines: Vec<_> =
-            log.lines().filter(|line| line.contains(&start)).map(str::to_owned).collect();
-        Ok(refused.check(&lines))
+        let is_ours = |line: &&str| match &self.plugin {
+            Plugin::Wasm => line.contains(&format!("wasm log {name}: ")),
+            Plugin::Native { .. } => line.contains("release-track: "),
+        };
+        let ours = || -> Result<Vec<String>, String> {
+            let log = self.log()?;
+            Ok(log.lines().skip(lines_before).filter(is_ours).map(str::to_owned).collect())
+        };
+        // Envoy writes its log a moment later.
+        let poll = async {
+            while ours().is_ok_and(|lines| lines.is_empty()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, poll).await;
+        Ok(refused.check(&ours()?))
     }
 
     /// How many updates of a plugin have been rejected.
@@ -243,15 +276,14 @@ impl Proxy {
     }
 
     async fn counters(&self) -> Result<BTreeMap<String, u64>, String> {
-        const PREFIX: &str = "wasmcustom.";
-        let stats = self.admin.stats("^wasmcustom\\.release_track").await;
+        let stats = self.admin.stats("custom\\.release_track").await;
         let stats = stats.map_err(|error| error.to_string())?;
-        let counter = |(name, value): (String, serde_json::Value)| {
-            Some((name.strip_prefix(PREFIX)?.to_owned(), value.as_u64()?))
-        };
         // A gauge may fall.
-        let counted = |name: &str| Stat::parse(name).is_some();
-        Ok(stats.into_iter().filter(|(name, _)| counted(name)).filter_map(counter).collect())
+        let counter = |(name, value): (String, serde_json::Value)| {
+            let Stat { family, track, value: label } = Stat::parse(&name)?;
+            Some((stats::name(family, track.as_deref(), &label), value.as_u64()?))
+        };
+        Ok(stats.into_iter().filter_map(counter).collect())
     }
 }
 

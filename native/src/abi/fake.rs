@@ -1,0 +1,360 @@
+//! An Envoy that is not there: the functions that the module calls, for tests. What it knows and what
+//! it was told is a thread's own.
+
+use super::hooks::*;
+use super::{Buffer, CONNECTION_MTLS, Header, SUCCESS, XDS_LISTENER_DIRECTION};
+use crate::module;
+use crate::node::Node;
+use crate::shared::SharedData;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+pub(crate) type Lines = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What Envoy knows, and what it was told.
+#[derive(Clone, Default)]
+pub(crate) struct Envoy {
+    pub(crate) node: Node,
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Milliseconds of the Unix epoch.
+    pub(crate) now_ms: u64,
+    /// The last "random" number: they are counted from one.
+    pub(crate) random: u128,
+    pub(crate) shared: Option<&'static SharedData>,
+    pub(crate) request: Lines,
+    pub(crate) response: Lines,
+    pub(crate) cluster: Option<String>,
+    /// `None`: it does not tell.
+    pub(crate) direction: Option<u64>,
+    pub(crate) asked_for_direction: usize,
+    pub(crate) mtls: bool,
+    /// Names, and those of their labels.
+    pub(crate) families: Vec<(String, Vec<String>)>,
+    /// By name with labels and their values.
+    pub(crate) metrics: BTreeMap<String, u64>,
+    pub(crate) reroutes: usize,
+    pub(crate) reply: Option<(u32, Lines, String)>,
+    pub(crate) log: Vec<(u32, String)>,
+    /// Calls so far, without those that cannot fail.
+    pub(crate) calls: usize,
+    /// The call of this number fails.
+    pub(crate) fails: Option<usize>,
+}
+
+thread_local! {
+    static ENVOY: RefCell<Envoy> = RefCell::default();
+}
+
+pub(crate) fn with<T>(change: impl FnOnce(&mut Envoy) -> T) -> T {
+    ENVOY.with_borrow_mut(change)
+}
+
+/// A call that may fail.
+fn call<T>(failed: T, call: impl FnOnce(&mut Envoy) -> T) -> T {
+    with(|envoy| {
+        envoy.calls += 1;
+        if envoy.fails == Some(envoy.calls) { failed } else { call(envoy) }
+    })
+}
+
+/// Another process.
+pub(crate) fn begin(process: Envoy) {
+    with(|envoy| *envoy = Envoy { shared: Some(Box::leak(Box::default())), ..process });
+}
+
+/// What the process knows, of this thread.
+pub(crate) mod process {
+    use super::with;
+    use crate::node::Node;
+    use crate::shared::SharedData;
+
+    pub(crate) fn now_ms() -> Option<u64> {
+        Some(with(|envoy| envoy.now_ms))
+    }
+
+    pub(crate) fn random() -> Option<[u8; 16]> {
+        with(|envoy| {
+            envoy.random += 1;
+            Some(envoy.random.to_be_bytes())
+        })
+    }
+
+    pub(crate) fn environment(name: &str) -> Option<String> {
+        with(|envoy| envoy.environment.get(name).cloned())
+    }
+
+    pub(crate) fn node() -> &'static Node {
+        Box::leak(Box::new(with(|envoy| envoy.node.clone())))
+    }
+
+    pub(crate) fn shared() -> &'static SharedData {
+        with(|envoy| envoy.shared.unwrap())
+    }
+}
+
+impl Envoy {
+    fn lines(&mut self, map: u32) -> &mut Lines {
+        if map == 0 { &mut self.request } else { &mut self.response }
+    }
+
+    fn metric(&self, id: usize, values: &[Buffer]) -> Option<String> {
+        let (name, labels) = self.families.get(id)?;
+        assert_eq!(labels.len(), values.len(), "{name}");
+        let pair = |(label, value): (&String, &Buffer)| format!("{label}={}", text(*value));
+        let pairs: Vec<_> = labels.iter().zip(values).map(pair).collect();
+        Some(if pairs.is_empty() { name.clone() } else { format!("{name} {}", pairs.join(" ")) })
+    }
+}
+
+fn bytes(buffer: Buffer) -> Vec<u8> {
+    unsafe { buffer.bytes() }.to_vec()
+}
+
+fn text(buffer: Buffer) -> String {
+    String::from_utf8(bytes(buffer)).unwrap()
+}
+
+unsafe fn list<'a, T>(data: *const T, size: usize) -> &'a [T] {
+    if size == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data, size) } }
+}
+
+// === A request through the hooks ===
+
+/// A configuration that the module has taken.
+pub(crate) struct Configured(*const module::Config);
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        envoy_dynamic_module_on_http_filter_config_destroy(self.0);
+    }
+}
+
+pub(crate) fn configure(name: &str, json: &str) -> Option<Configured> {
+    envoy_dynamic_module_on_program_init();
+    let (name, json) = (Buffer::of(name.as_bytes()), Buffer::of(json.as_bytes()));
+    let config = envoy_dynamic_module_on_http_filter_config_new(null_mut(), name, json);
+    (!config.is_null()).then_some(Configured(config))
+}
+
+impl Configured {
+    /// A request with these headers, and its response, pass. Whether the request went on.
+    pub(crate) fn pass(&self, request: &[(&str, &str)], response: &[(&str, &str)]) -> bool {
+        let lines = |lines: &[(&str, &str)]| -> Lines {
+            lines.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).collect()
+        };
+        self.pass_lines(&lines(request), &lines(response))
+    }
+
+    pub(crate) fn pass_lines(&self, request: &Lines, response: &Lines) -> bool {
+        with(|envoy| {
+            (envoy.request, envoy.response) = (request.clone(), response.clone());
+            (envoy.reply, envoy.reroutes) = (None, 0);
+        });
+        let stream = envoy_dynamic_module_on_http_filter_new(self.0, null_mut());
+        let status = envoy_dynamic_module_on_http_filter_request_headers(null_mut(), stream, true);
+        if status == 0 {
+            envoy_dynamic_module_on_http_filter_response_headers(null_mut(), stream, true);
+        }
+        envoy_dynamic_module_on_http_filter_destroy(stream);
+        status == 0
+    }
+}
+
+// === What Envoy has ===
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_log(level: u32, message: Buffer) {
+    with(|envoy| envoy.log.push((level, text(message))));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_log_enabled(_level: u32) -> bool {
+    true
+}
+
+unsafe fn define(name: Buffer, labels: *const Buffer, size: usize, id: *mut usize) -> u32 {
+    let labels = unsafe { list(labels, size) }.iter().map(|label| text(*label)).collect();
+    call(3, |envoy| {
+        envoy.families.push((text(name), labels));
+        unsafe { *id = envoy.families.len() - 1 };
+        SUCCESS
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_config_define_counter(
+    _config: *mut c_void,
+    name: Buffer,
+    labels: *const Buffer,
+    labels_size: usize,
+    id: *mut usize,
+) -> u32 {
+    unsafe { define(name, labels, labels_size, id) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_config_define_gauge(
+    _config: *mut c_void,
+    name: Buffer,
+    labels: *const Buffer,
+    labels_size: usize,
+    id: *mut usize,
+) -> u32 {
+    unsafe { define(name, labels, labels_size, id) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_increment_counter(
+    _stream: *mut c_void,
+    id: usize,
+    values: *const Buffer,
+    values_size: usize,
+    by: u64,
+) -> u32 {
+    let values = unsafe { list(values, values_size) };
+    call(1, |envoy| match envoy.metric(id, values) {
+        Some(name) => {
+            *envoy.metrics.entry(name).or_default() += by;
+            SUCCESS
+        }
+        None => 1,
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_set_gauge(
+    _stream: *mut c_void,
+    id: usize,
+    values: *const Buffer,
+    values_size: usize,
+    value: u64,
+) -> u32 {
+    let values = unsafe { list(values, values_size) };
+    call(1, |envoy| match envoy.metric(id, values) {
+        Some(name) => {
+            envoy.metrics.insert(name, value);
+            SUCCESS
+        }
+        None => 1,
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_get_headers_size(
+    _stream: *mut c_void,
+    map: u32,
+) -> usize {
+    with(|envoy| envoy.lines(map).len())
+}
+
+/// What it lends stands in its own lines, and moves or goes with the next write.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_get_headers(
+    _stream: *mut c_void,
+    map: u32,
+    headers: *mut Header,
+) -> bool {
+    call(false, |envoy| {
+        for (number, (name, value)) in envoy.lines(map).iter().enumerate() {
+            let header = Header { name: Buffer::of(name), value: Buffer::of(value) };
+            unsafe { headers.add(number).write(header) };
+        }
+        true
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_set_header(
+    _stream: *mut c_void,
+    map: u32,
+    name: Buffer,
+    value: Buffer,
+) -> bool {
+    call(false, |envoy| {
+        let (name, value) = (bytes(name), bytes(value));
+        let lines = envoy.lines(map);
+        lines.retain(|(known, _)| *known != name);
+        if !value.is_empty() {
+            lines.push((name, value));
+        }
+        true
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_add_header(
+    _stream: *mut c_void,
+    map: u32,
+    name: Buffer,
+    value: Buffer,
+) -> bool {
+    call(false, |envoy| {
+        envoy.lines(map).push((bytes(name), bytes(value)));
+        true
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_clear_route_cache(_stream: *mut c_void) {
+    with(|envoy| envoy.reroutes += 1);
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_send_response(
+    _stream: *mut c_void,
+    status: u32,
+    headers: *const Header,
+    headers_size: usize,
+    body: Buffer,
+    _details: Buffer,
+) {
+    let headers = unsafe { list(headers, headers_size) };
+    let lines = headers.iter().map(|header| (bytes(header.name), bytes(header.value))).collect();
+    with(|envoy| envoy.reply = Some((status, lines, text(body))));
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_get_cluster_name(
+    _stream: *mut c_void,
+    name: *mut Buffer,
+) -> bool {
+    call(false, |envoy| match &envoy.cluster {
+        Some(cluster) => {
+            unsafe { *name = Buffer::of(cluster.as_bytes()) };
+            true
+        }
+        None => false,
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_int(
+    _stream: *mut c_void,
+    attribute: u32,
+    value: *mut u64,
+) -> bool {
+    assert_eq!(attribute, XDS_LISTENER_DIRECTION);
+    with(|envoy| envoy.asked_for_direction += 1);
+    call(false, |envoy| match envoy.direction {
+        Some(direction) => {
+            unsafe { *value = direction };
+            true
+        }
+        None => false,
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_bool(
+    _stream: *mut c_void,
+    attribute: u32,
+    value: *mut bool,
+) -> bool {
+    assert_eq!(attribute, CONNECTION_MTLS);
+    call(false, |envoy| {
+        unsafe { *value = envoy.mtls };
+        true
+    })
+}
