@@ -37,33 +37,43 @@ const SAMPLES: [u128; 12] = [
 /// The half of an id that B3 and Datadog hand on.
 const LOW: u128 = u64::MAX as u128;
 
+/// One in each of 32 digits of four bits, and the highest bit of each.
+const ONES: u128 = u128::MAX / 0xf;
+const HIGHEST: u128 = ONES << 3;
+
 /// Whether nobody drew this number, given as its digits, four bits each: zero, one, the same digit
 /// throughout, digits of which most go on as one counts, and what stands in documentation.
-#[inline(never)]
+///
+/// Every traced request is asked, so all digits are looked at at once.
 pub(super) fn number(digits: u128) -> bool {
     let length = (u128::BITS - digits.leading_zeros()).div_ceil(4);
     if length < 3 {
         return digits <= 1;
     }
-    let (mut repeated, mut counted) = (1, 0);
-    let mut last = None;
-    for digit in digits_of(digits, length) {
-        match last.map(|last: u8| digit.wrapping_sub(last) & 0xf) {
-            Some(0) => repeated += 1,
-            Some(1) => counted += 1,
-            _ => {}
-        }
-        last = Some(digit);
-    }
-    repeated == length
-        || counted * 3 >= length * 2
-        || SAMPLES.iter().any(|sample| digits == *sample || digits == sample & LOW)
+    let pairs = length - 1;
+    let low = digits as u64;
+    let steps = steps(digits);
+    // How many digits are not what the one before them says.
+    let others = |step: u128| {
+        let differ = steps ^ step;
+        let differ = (differ | differ >> 1 | differ >> 2 | differ >> 3) & ONES;
+        (differ & (u128::MAX >> (u128::BITS - 4 * pairs))).count_ones()
+    };
+    others(0) == 0
+        || (length - others(ONES)) * 3 >= length * 2
+        || SAMPLES.iter().any(|sample| low == *sample as u64 && is_half_of(digits, *sample))
 }
 
-/// The last digits of a number.
-fn digits_of(number: u128, length: u32) -> impl Iterator<Item = u8> {
-    let all = number.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    all.skip(32_usize.saturating_sub(length as usize))
+/// By how much each digit is more than the one before it, modulo 16. The tops take up what a digit
+/// would borrow from the next.
+fn steps(digits: u128) -> u128 {
+    let before = digits >> 4;
+    ((digits | HIGHEST) - (before & !HIGHEST)) ^ ((digits ^ !before) & HIGHEST)
+}
+
+/// Whether this is a whole id, or the half of it that B3 and Datadog hand on.
+fn is_half_of(digits: u128, whole: u128) -> bool {
+    digits == whole || digits == whole & LOW
 }
 
 /// Whether nobody drew this text: it is too short or has too few characters, or it is a number that

@@ -183,24 +183,28 @@ impl Correlate {
 
 /// Distinct ids, in order: at most one of each header.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ids([Option<TraceId>; MOST]);
+pub struct Ids {
+    ids: [Option<TraceId>; MOST],
+    count: usize,
+}
 
 impl Ids {
     pub(super) fn add(&mut self, id: TraceId) {
         if self.iter().any(|known| known.meets(id)) {
             return;
         }
-        if let Some(free) = self.0.iter_mut().find(|place| place.is_none()) {
+        if let Some(free) = self.ids.get_mut(self.count) {
             *free = Some(id);
+            self.count += 1;
         }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = TraceId> {
-        self.0.iter().copied().flatten()
+        self.ids.iter().take(self.count).copied().flatten()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        self.count == 0
     }
 }
 
