@@ -2,7 +2,9 @@
 
 mod check;
 mod clock;
+mod cookie;
 mod decode;
+mod emit;
 mod explain;
 mod failure;
 mod given;

@@ -1,6 +1,5 @@
 //! `check`: what the filter will say to a configuration, and what will surprise its author.
 
-mod cookie;
 mod guard;
 mod image;
 mod options;

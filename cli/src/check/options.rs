@@ -46,9 +46,26 @@ pub(super) fn check<'a>(valid: &Valid<'a>) -> Vec<Diagnostic<'a>> {
             "add it under vmConfig.env beside pluginConfig, with valueFrom: HOST if the proxy has it",
         ));
     }
+    // Behind another key it only goes on to be read.
+    for (field, count) in [("propagation", 1), ("preview", usize::MAX)] {
+        let keys = root.at(&[field, "keys"]).into_iter().flat_map(Node::items).enumerate();
+        let is_published = |key: &Node| key.text().is_some_and(|text| text == PUBLISHED_KEY);
+        for (index, key) in keys.take(count).filter(|(_, key)| is_published(key)) {
+            found.push(warning(
+                "published-key",
+                key.span.clone(),
+                &item_path(&format!("{field}.keys"), index),
+                "this key is published: whoever reads the documentation has it".to_owned(),
+                "make one of your own: openssl rand -hex 16",
+            ));
+        }
+    }
     words(valid, root, "", &mut found);
     found
 }
+
+/// The default of `propagation.keys`.
+const PUBLISHED_KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
 /// Names that YAML takes for something else than they say.
 fn words<'a>(valid: &Valid<'a>, node: &Node, path: &str, found: &mut Vec<Diagnostic<'a>>) {

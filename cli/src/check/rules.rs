@@ -1,8 +1,8 @@
 //! Rules that load, and do not do what their author meant.
 
-use super::cookie;
 use super::pattern::{Meaning, Test};
 use super::valid::Valid;
+use crate::cookie;
 use crate::input::yaml::{Member, Node, Span};
 use crate::report::Diagnostic;
 use release_track::config::{field_path, item_path};
@@ -302,14 +302,9 @@ fn simpler<'a>(valid: &Valid<'a>, condition: &Condition<'a>) -> Option<Diagnosti
     if condition.subject() == ("headers", Some("cookie")) {
         let message = "a cookie is looked for by an expression over the whole header".to_owned();
         let diagnostic = warning(valid, "cookie-by-regex", node.span.clone(), &path, message);
-        let hint = match cookie::pair(expression) {
-            Some((name, value)) => format!(
-                "write cookies: {{{name}: {{exact: {value}}}}}: it is found wherever it stands in the header"
-            ),
-            None => {
-                "write cookies: {NAME: ..}: it is found wherever it stands in the header".into()
-            }
-        };
+        let rules = cookie::read(expression).map(|reading| reading.rules());
+        let rules = rules.unwrap_or_else(|_| "cookies: {NAME: ..}".to_owned());
+        let hint = format!("write {rules}: it is found wherever it stands in the header");
         return Some(with_hint(diagnostic, hint));
     }
     let plainer = match means {

@@ -5,6 +5,7 @@ use super::edit::{Edit, Text};
 use super::entry::{Following, test};
 use super::plan::{Change, Plan};
 use super::routes::{VirtualService, alone};
+use crate::emit::flow;
 use crate::input::yaml::{self, Node};
 use serde_json::{Value as Json, json};
 
@@ -165,10 +166,10 @@ impl Changing<'_> {
         let first = item.members().first()?.key.start;
         Some(match self.text.of(&item.span).as_bytes() {
             [b'{', b'"', ..] => self.text.insert_member(item, "match", &value.to_string()),
-            [b'{', ..] => self.text.insert_member(item, "match", &super::emit::flow(&value)),
+            [b'{', ..] => self.text.insert_member(item, "match", &flow(&value)),
             _ => {
                 let white = " ".repeat(self.text.column(first));
-                let entry = super::emit::flow(value.get(0)?);
+                let entry = flow(value.get(0)?);
                 let entry = entry.strip_prefix('{')?.strip_suffix('}')?;
                 (first..first, format!("match:\n{white}- {entry}\n{white}"))
             }

@@ -1,8 +1,8 @@
 //! An entry of a `match`: whom it chooses, and the same entry for those who follow a track.
 
-use super::cookie;
 use super::edit::{Edit, Text};
-use super::emit::flow;
+use crate::cookie;
+use crate::emit::flow;
 use crate::input::yaml::{Node, Span};
 use crate::refusal::CLAIMS;
 use release_track::config::Config;

@@ -1,9 +1,7 @@
 //! `migrate`: from cookie expressions, header matches and `sourceLabels` to tracks.
 
 mod change;
-mod cookie;
 mod edit;
-mod emit;
 mod entry;
 mod plan;
 mod plugin;

@@ -4,9 +4,9 @@
 //! of the mesh then join the track that leads to the same version, or that has the same rule. At
 //! last come routes by the version of the caller, until no further track is found by them.
 
-use super::emit::flow;
 use super::entry::{Caller, Following, Kind, Selector, is_everything, rule_of_route};
 use super::routes::{Destination, Item, Service, SetUp, Version, VirtualService, alone};
+use crate::emit::flow;
 use crate::input::File;
 use crate::input::yaml::Node;
 use serde_json::{Value as Json, json};
@@ -184,7 +184,7 @@ impl<'a> Plan<'a> {
                             hosts: Vec::new(),
                         })
                         .collect(),
-                    share: None,
+                    share: largest_share(track),
                     given_workloads: workloads.len(),
                     workloads,
                     label: name.to_owned(),
@@ -680,6 +680,13 @@ impl<'a> Plan<'a> {
             }
             fresh.push((*number, found, version, percent));
         }
+        let share = |index: usize| self.tracks.get(index).and_then(|track| track.share);
+        let taken: f64 = self.tracks.iter().filter_map(|track| track.share).sum();
+        let more = fresh.iter().filter(|(_, found, ..)| found.and_then(share).is_none());
+        let more: f64 = more.map(|(.., percent)| percent).sum();
+        if taken + more > WHOLE {
+            return self.tell(index, item.node, true, MORE_THAN_ALL);
+        }
         for (number, found, version, percent) in fresh {
             let track = found.unwrap_or_else(|| self.new_track(version));
             if let Some(track) = self.tracks.get_mut(track) {
@@ -830,8 +837,8 @@ impl<'a> Plan<'a> {
 }
 
 const WEIGHTS_IN_MATCH: &str = "weights behind a condition stay as they are: they become the share of \
-                                a rule where one of two versions is everybody's, one condition \
-                                leads there, at a gateway, and nothing else differs";
+                                a rule only at a gateway, for one condition, where the rest of its \
+                                requests gets what everybody gets";
 const STICKY: &str = "a weight is thrown anew for each request; the share of the rule is sticky: a person \
                       stays with it";
 const NO_VERSION: &str = "stays as it is: it leads to another service, and not to another version \
@@ -843,11 +850,24 @@ const TWO_VERSIONS: &str = "stays as it is: the same people would get two versio
 const PINNED: &str = "stays as it is: whom it sends to the baseline can still follow a track here, by \
                       another rule or a share: exclude them from the rules (withoutCookies, \
                       withoutHeaders), and take the route out";
+const MORE_THAN_ALL: &str = "these weights stay as they are: the shares of all tracks together would \
+                             exceed 100 percent";
+/// All, and what is lost in adding decimal fractions.
+const WHOLE: f64 = 100.000_001;
 const OTHER_SHARE: &str = "these weights stay as they are: a share is of a whole track, and this \
                            one's is another";
 
+/// The largest share that a given track ever has.
+fn largest_share(track: &Node) -> Option<f64> {
+    let places: [&[&str]; 3] = [&["percent"], &["ramp", "from"], &["ramp", "to"]];
+    let share = track.get("share")?;
+    places.iter().filter_map(|place| share.at(place)?.number()).max_by(f64::total_cmp)
+}
+
 /// Of whom they fit, only this part.
 fn of_share(mut rules: Vec<Json>, percent: f64) -> Vec<Json> {
+    let is_whole = percent.fract() == 0.0;
+    let percent = if is_whole { json!(percent as u64) } else { json!(percent) };
     for fields in rules.iter_mut().filter_map(Json::as_object_mut) {
         fields.insert("share".to_owned(), json!({"percent": percent}));
     }

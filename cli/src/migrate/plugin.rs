@@ -1,8 +1,8 @@
 //! The WasmPlugin that the tracks make.
 
-use super::emit::{flow, text};
 use super::plan::{Plan, Track};
 use super::routes::{Service, SetUp};
+use crate::emit::{flow, text};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 

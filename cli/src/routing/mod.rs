@@ -17,8 +17,6 @@ use crate::input::manifest::Object;
 use crate::input::yaml::Node;
 
 pub(crate) use host::Host;
-#[cfg(test)]
-pub(crate) use table::whole;
 pub(crate) use table::{Action, Condition, Destination, Place, Route, StringMatch, Table};
 pub(crate) use versions::{Labels, Subset, Versions};
 

@@ -208,6 +208,6 @@ impl<'a> StringMatch<'a> {
 }
 
 /// An expression that has to match all of a value.
-pub(crate) fn whole(regex: &str) -> Option<regex::Regex> {
+fn whole(regex: &str) -> Option<regex::Regex> {
     regex::Regex::new(&format!(r"\A(?:{regex})\z")).ok()
 }

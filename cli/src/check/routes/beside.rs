@@ -3,8 +3,8 @@
 use super::pods::{Pods, Reader};
 use super::ways::Way;
 use super::{View, warning};
-use crate::check::cookie;
 use crate::check::tracks::Track;
+use crate::cookie::{self, Reading};
 use crate::input::yaml::Node;
 use crate::refusal::CLAIMS;
 use crate::report::Diagnostic;
@@ -60,38 +60,33 @@ fn by_cookie<'a>(
         }
         _ => None,
     })?;
-    let pair = match test {
-        StringMatch::Exact(text) | StringMatch::Prefix(text) | StringMatch::Regex(text) => {
-            cookie::pair(text)
-        }
+    let expression = match test {
+        StringMatch::Regex(text) => Some((*text).to_owned()),
+        StringMatch::Exact(text) => Some(cookie::expression(text, false)),
+        StringMatch::Prefix(text) => Some(cookie::expression(text, true)),
         StringMatch::Present => None,
     };
-    let is_ours = |(name, _): (&str, &str)| {
+    let reading = expression.and_then(|expression| cookie::read(&expression).ok());
+    let is_ours = |reading: &Reading| {
         let tracks = view.valid.source.node.get("tracks").into_iter().flat_map(Node::items);
         let mut rules = tracks.filter_map(|track| track.get("match")).flat_map(Node::items);
-        rules.any(|rule| rule.at(&["cookies", name]).is_some())
+        let names = || reading.alternatives.iter().flatten().map(|(name, _)| &**name);
+        rules.any(|rule| names().any(|name| rule.at(&["cookies", name]).is_some()))
     };
-    if reached.is_none() && !is_members(view, route) && !pair.is_some_and(is_ours) {
+    if reached.is_none() && !is_members(view, route) && !reading.as_ref().is_some_and(is_ours) {
         return None;
     }
     let mut message =
         "this route looks at the cookie itself, beside the tracks: its requests follow \
                        no track, and their calls go to baseline"
             .to_owned();
-    if let Some((name, value)) = pair {
-        let passes = |header: &str| test.on([header].into_iter()).next() == Some(true);
-        let wrong = cookie::wrong(name, value, passes);
-        if let Some(missed) = wrong.missed {
-            message += &format!("; it misses \"cookie: {missed}\"");
-        }
-        if let Some(taken) = wrong.taken {
-            message += &format!("; it takes \"cookie: {taken}\"");
-        }
+    if let Some(missed) = reading.as_ref().and_then(|reading| reading.misses.as_ref()) {
+        message += &format!("; it misses \"cookie: {missed}\"");
     }
-    let rule = match pair {
-        Some((name, value)) => format!("cookies: {{{name}: {{exact: {value}}}}}"),
-        None => "cookies".to_owned(),
-    };
+    if let Some(taken) = reading.as_ref().and_then(|reading| reading.takes.as_ref()) {
+        message += &format!("; it takes \"cookie: {taken}\"");
+    }
+    let rule = reading.map_or_else(|| "cookies".to_owned(), |reading| reading.rules());
     let hint = format!(
         "leave the cookie to a rule of the track ({rule}), and match on {}",
         instead(view, reached.map(|(_, track)| track))

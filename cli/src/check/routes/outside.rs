@@ -19,7 +19,11 @@ pub(super) fn check<'a>(
         let route = |way: &Way<'_, '_>| table.routes.get(way.route);
         let baseline = without_track(table, ways, way).and_then(route);
         let shut_out = baseline.and_then(|route| shut_out(view, route));
-        shut_out.into_iter().chain(route(way).and_then(|route| led_out(view, route)))
+        let led_out = route(way).and_then(|route| led_out(view, route));
+        // One host, and one thing to do about it.
+        let is_told = |one: &Diagnostic<'_>| shut_out.as_ref().is_some_and(|o| o.hint == one.hint);
+        let led_out = led_out.filter(|one| !is_told(one));
+        shut_out.into_iter().chain(led_out)
     });
     found.collect()
 }

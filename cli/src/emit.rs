@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 /// `{cookies: {user: {exact: tester}}}`
-pub(super) fn flow(value: &Json) -> String {
+pub(crate) fn flow(value: &Json) -> String {
     match value {
         Json::Object(fields) => {
             let fields: Vec<_> = fields
@@ -22,7 +22,7 @@ pub(super) fn flow(value: &Json) -> String {
 }
 
 /// A string, quoted where YAML would take it for something else.
-pub(super) fn text(value: &str) -> String {
+pub(crate) fn text(value: &str) -> String {
     let is_plain = value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
         && !matches!(

@@ -1,20 +1,23 @@
 //! What somebody looks for with a regular expression over the whole Cookie header, as tests of
 //! single cookies; and what that expression gets wrong.
 //!
+//! `migrate` makes rules of it, and `check` says what they would be.
+//!
 //! An expression is read as pieces: text, gaps (whatever may stand around a cookie) and wildcards
 //! (part of a value). What lies between two gaps has to be `name=value`. Whether that reading is
 //! right is then asked of the expression itself, as is what it misses.
 
+use crate::emit::flow;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use release_track::syntax::cookie;
 use release_track::syntax::pattern::Pattern;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use std::sync::LazyLock;
 
 /// A test on the value of one cookie.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Test {
+pub(crate) enum Test {
     In(Vec<String>),
     Prefix(String),
     Regex(String),
@@ -22,15 +25,26 @@ pub(super) enum Test {
 }
 
 /// Each alternative is a list of cookies, all of which have to be there.
-pub(super) type Alternatives = Vec<Vec<(String, Test)>>;
+pub(crate) type Alternatives = Vec<Vec<(String, Test)>>;
 
 #[derive(Debug)]
-pub(super) struct Reading {
-    pub(super) alternatives: Alternatives,
+pub(crate) struct Reading {
+    pub(crate) alternatives: Alternatives,
     /// A Cookie header that the rule takes and the expression does not.
-    pub(super) misses: Option<String>,
+    pub(crate) misses: Option<String>,
     /// A Cookie header that the expression takes and the rule does not.
-    pub(super) takes: Option<String>,
+    pub(crate) takes: Option<String>,
+}
+
+impl Reading {
+    /// As fields of rules, any of which has to hold: `cookies: {user: {exact: tester}}`.
+    pub(crate) fn rules(&self) -> String {
+        let rules = self.alternatives.iter().map(|cookies| {
+            let tests = cookies.iter().map(|(name, test)| (name.clone(), test.to_json()));
+            format!("cookies: {}", flow(&Json::Object(tests.collect::<Map<_, _>>())))
+        });
+        rules.collect::<Vec<_>>().join(" or ")
+    }
 }
 
 /// More alternatives than these are no longer a list of values.
@@ -38,7 +52,7 @@ const MOST: usize = 64;
 
 /// Reads an expression that Envoy matches with the whole header. The error says why it cannot be
 /// said with cookies.
-pub(super) fn read(expression: &str) -> Result<Reading, String> {
+pub(crate) fn read(expression: &str) -> Result<Reading, String> {
     let regex = RegexBuilder::new(&format!(r"\A(?:{expression})\z"))
         .unicode(false)
         .build()
@@ -67,12 +81,12 @@ pub(super) fn read(expression: &str) -> Result<Reading, String> {
 }
 
 /// An expression that matches what an exact or prefix match of the header does.
-pub(super) fn expression(exact: &str, is_prefix: bool) -> String {
+pub(crate) fn expression(exact: &str, is_prefix: bool) -> String {
     regex::escape(exact) + if is_prefix { ".*" } else { "" }
 }
 
 impl Test {
-    pub(super) fn to_json(&self) -> Json {
+    pub(crate) fn to_json(&self) -> Json {
         match self {
             Self::In(values) => match values.as_slice() {
                 [value] => json!({"exact": value}),
@@ -543,6 +557,8 @@ mod tests {
             ("user=tester", Some("a=b; user=tester"), None),
             (r"^(.*;\s*)?user=tester(;.*)?$", None, None),
             (".*user=t.ster", Some("user=t.ster; a=b"), Some("xuser=t.ster")),
+            (r"^(.*;\s*)?user=tester(\s*;.*)?$", None, None),
+            ("^(.*;.)?(user=tester)(;.*)?$", Some("a=b;user=tester"), Some("a=b;xuser=tester")),
         ] {
             let reading = read(expression).unwrap();
             assert_eq!(reading.misses.as_deref(), misses, "{expression}");
