@@ -55,12 +55,12 @@ build: toolchain ## Build the filter: dist/release-track.wasm
 	@echo 'Building the filter: the first time it takes a minute'
 	@$(call wasm_filter,release-track,src/wasm/mod.rs,dist/release-track.wasm)
 
-# glibc of the oldest image that Istio supports: 2.36 in its distroless one, 2.39 in the other.
+# The newest version of glibc that the dynamic module may ask for.
 GLIBC := 2.34
 NATIVE_TARGET ?= $(shell rustc -vV 2> /dev/null | sed -n 's/^host: //p')
 
-# As for the module in WebAssembly, the same source gives the same bytes anywhere. What it asks of the
-# system is checked: an image with an older glibc could not load it.
+# As for the module in WebAssembly, no path of this machine gets in. What it asks of the system is
+# checked: an image with an older glibc could not load it.
 native: toolchain ## Build the filter as a dynamic module of Envoy: dist/librelease-track.so
 	@echo 'Building the dynamic module: the first time it takes a minute'
 	@$(call dynamic_module,release-track-native,dist/librelease-track.so)

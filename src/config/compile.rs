@@ -248,8 +248,13 @@ fn check_subjects(rules: &[Rule]) -> Result<(), Error> {
 fn compile_workloads(workloads: fields::Workloads, track: &Name) -> Vec<Workload> {
     match workloads {
         fields::Workloads::Versions(versions) => {
-            let versions = versions.0.into_iter();
-            versions.map(|(AppName(app), Text(version))| Workload { app, version }).collect()
+            let versions =
+                versions.0.into_iter().flat_map(|(AppName(app), fields::Versions(labels))| {
+                    labels
+                        .into_iter()
+                        .map(move |Text(version)| Workload { app: app.clone(), version })
+                });
+            versions.collect()
         }
         fields::Workloads::Apps(apps) => {
             let apps = apps.into_iter();

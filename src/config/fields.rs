@@ -19,7 +19,7 @@ use crate::decide::share;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor, value};
+use serde::de::{self, Deserializer, Error as _, MapAccess, SeqAccess, Visitor, value};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -83,7 +83,7 @@ pub(super) struct Track {
     pub(super) rules: Vec<Rule>,
     /// a sticky part of everybody whom no rule decides
     pub(super) share: Option<Share>,
-    /// the pods that belong to the track: app (or namespace/app) to version label; a list means the
+    /// the pods that belong to the track: app (or namespace/app) to version label, or several; a list of apps means the
     /// track's own name as version
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = {})))]
@@ -285,10 +285,13 @@ impl From<Share> for share::Share {
 
 /// The pods of a track.
 pub(super) enum Workloads {
-    Versions(Map<AppName, Text>),
+    Versions(Map<AppName, Versions>),
     /// Their version is the track's name.
     Apps(Vec<AppName>),
 }
+
+/// The versions of an app that belong to a track; at least one.
+pub(super) struct Versions(pub(super) Vec<Text>);
 
 /// An entry of `edge`.
 #[derive(Deserialize)]
@@ -560,5 +563,34 @@ impl<'de> Visitor<'de> for WorkloadsVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Workloads, A::Error> {
         let items = value::SeqAccessDeserializer::new(items);
         Deserialize::deserialize(items).map(Workloads::Apps)
+    }
+}
+
+impl<'de> Deserialize<'de> for Versions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(VersionsVisitor)
+    }
+}
+
+struct VersionsVisitor;
+
+impl<'de> Visitor<'de> for VersionsVisitor {
+    type Value = Versions;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a version label, or a list of them; quote it")
+    }
+
+    fn visit_str<E: de::Error>(self, version: &str) -> Result<Versions, E> {
+        Text::try_from(version).map(|version| Versions(vec![version])).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Versions, A::Error> {
+        let items = value::SeqAccessDeserializer::new(items);
+        let versions: Vec<_> = Deserialize::deserialize(items)?;
+        match versions.is_empty() {
+            true => Err(A::Error::custom("at least one version is required")),
+            false => Ok(Versions(versions)),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fields::{
     Identity, IdentityFields, Map, PluginConfig, Rule, RuleFields, StringMatch, StringMatchFields,
-    Workloads,
+    Versions, Workloads,
 };
 use super::values::{AppName, Correlated, Duration, Percent, Retry, Text};
 use schemars::generate::SchemaSettings;
@@ -133,8 +133,24 @@ impl JsonSchema for Workloads {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let versions = generator.subschema_for::<Map<AppName, Text>>();
+        let versions = generator.subschema_for::<Map<AppName, Versions>>();
         json_schema!({"anyOf": [versions, generator.subschema_for::<Vec<AppName>>()]})
+    }
+}
+
+impl JsonSchema for Versions {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Versions".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut several = generator.subschema_for::<Vec<Text>>();
+        several.insert("minItems".to_owned(), 1.into());
+        json_schema!({"anyOf": [generator.subschema_for::<Text>(), several]})
     }
 }
 

@@ -109,7 +109,6 @@ pub(super) fn rules() -> Vec<Rule> {
             "an app is named as app or namespace/app",
         ),
         matches("tracks[].workloads[]", "^([^/]+/)?[^/]+$", "an app is named as app or namespace/app"),
-        nonempty("tracks[].workloads.*"),
         matches("edge[].inbound[]", "^([^/]+/)?[^/]+$", "an app is named as app or namespace/app"),
         nonempty("labels.app"),
         nonempty("labels.version"),
