@@ -331,6 +331,8 @@ fn changed(what: &str, before: &Lines, now: &Lines, header: Option<String>) -> O
                 && name.iter().skip(1).all(|b| b.is_ascii_alphanumeric() || *b == b'-')
                 && !baggage::ALIASES.iter().any(|alias| known(alias))
                 && !mint::HEADERS.iter().any(|trace| known(trace))
+                // Caches that go by a header of their own.
+                && !(what == "response" && (known("surrogate-control") || name.ends_with(b"-cache-control")))
         });
         others
     };
