@@ -71,6 +71,7 @@ fn compare(scenario: &Scenario) -> Result<Option<Vec<Seen>>, String> {
             envoy.now_ms += request.after_ms;
             envoy.direction = Some(request.direction as u64);
             (envoy.cluster, envoy.mtls) = (request.cluster.clone(), request.mtls);
+            envoy.tracked_cluster = request.tracked_cluster.clone();
             envoy.metrics.clone()
         });
         config.pass_lines(&request.headers, &request.response);

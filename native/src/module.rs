@@ -252,7 +252,10 @@ mod tests {
     fn counted() -> BTreeMap<String, u64> {
         let metrics = fake::with(|envoy| envoy.metrics.clone()).into_iter();
         // Panics are the process's, and another test has one.
-        let is_other = |name: &str| name.contains("share") || name.contains("panics");
+        let gauges = ["release_track.share", "release_track.guard", "release_track.configuration"];
+        let is_other = |name: &str| {
+            gauges.iter().any(|gauge| name.starts_with(gauge)) || name.contains("panics")
+        };
         metrics.filter(|(name, count)| *count > 0 && !is_other(name)).collect()
     }
 
@@ -279,6 +282,8 @@ mod tests {
         assert_eq!(metrics["release_track.decisions_total track=v2 reason=match"], 0);
         assert_eq!(metrics["release_track.events_total event=conflict"], 0);
         assert_eq!(metrics["release_track.share track=v2"], 100);
+        assert_eq!(metrics["release_track.guard_stopped track=v2"], 0);
+        assert!(metrics["release_track.configuration"] > 0);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) struct Envoy {
     pub(crate) request: Lines,
     pub(crate) response: Lines,
     pub(crate) cluster: Option<String>,
+    /// Of the route that requests with `x-release-track` have instead.
+    pub(crate) tracked_cluster: Option<String>,
     /// `None`: it does not tell.
     pub(crate) direction: Option<u64>,
     pub(crate) asked_for_direction: usize,
@@ -41,6 +43,15 @@ pub(crate) struct Envoy {
     pub(crate) calls: usize,
     /// The call of this number fails.
     pub(crate) fails: Option<usize>,
+}
+
+impl Envoy {
+    /// The cluster of the route that is chosen as the request stands.
+    fn route(&self) -> Option<&String> {
+        let is_tracked = self.request.iter().any(|(name, _)| name == b"x-release-track");
+        let tracked = self.tracked_cluster.as_ref().filter(|_| is_tracked);
+        self.cluster.as_ref().map(|cluster| tracked.unwrap_or(cluster))
+    }
 }
 
 thread_local! {
@@ -320,7 +331,7 @@ unsafe extern "C" fn envoy_dynamic_module_callback_http_get_cluster_name(
     _stream: *mut c_void,
     name: *mut Buffer,
 ) -> bool {
-    call(false, |envoy| match &envoy.cluster {
+    call(false, |envoy| match envoy.route() {
         Some(cluster) => {
             unsafe { *name = Buffer::of(cluster.as_bytes()) };
             true

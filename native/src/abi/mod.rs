@@ -183,36 +183,25 @@ pub(crate) struct Config<'a>(*mut c_void, PhantomData<&'a ()>);
 impl Config<'_> {
     /// The id of the counter of this name. Each set of values of its labels is a counter of its own.
     pub(crate) fn define_counter(&self, name: &str, labels: &[&str]) -> Option<usize> {
-        let mut id = 0;
-        let labels: Vec<_> = labels.iter().map(|label| Buffer::of(label.as_bytes())).collect();
-        let result = unsafe {
-            envoy_dynamic_module_callback_http_filter_config_define_counter(
-                self.0,
-                Buffer::of(name.as_bytes()),
-                labels.as_ptr(),
-                labels.len(),
-                &mut id,
-            )
-        };
-        (result == SUCCESS).then_some(id)
+        self.define(envoy_dynamic_module_callback_http_filter_config_define_counter, name, labels)
     }
 
     /// The same of a gauge.
     pub(crate) fn define_gauge(&self, name: &str, labels: &[&str]) -> Option<usize> {
+        self.define(envoy_dynamic_module_callback_http_filter_config_define_gauge, name, labels)
+    }
+
+    fn define(&self, define: Define, name: &str, labels: &[&str]) -> Option<usize> {
         let mut id = 0;
+        let name = Buffer::of(name.as_bytes());
         let labels: Vec<_> = labels.iter().map(|label| Buffer::of(label.as_bytes())).collect();
-        let result = unsafe {
-            envoy_dynamic_module_callback_http_filter_config_define_gauge(
-                self.0,
-                Buffer::of(name.as_bytes()),
-                labels.as_ptr(),
-                labels.len(),
-                &mut id,
-            )
-        };
+        let result = unsafe { define(self.0, name, labels.as_ptr(), labels.len(), &mut id) };
         (result == SUCCESS).then_some(id)
     }
 }
+
+/// The calls that define a metric: configuration, name, labels and how many, where the id goes.
+type Define = unsafe extern "C" fn(*mut c_void, Buffer, *const Buffer, usize, *mut usize) -> u32;
 
 /// A request and its response, as Envoy sees them while it calls the module
 /// (`DynamicModuleHttpFilter`).
