@@ -33,7 +33,8 @@ pub fn parameter<'a>(query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     pairs(query).find(|(n, _)| *n == name).map(|(_, value)| value)
 }
 
-/// The target without any parameter of this name, everything else byte for byte.
+/// The target without any parameter of this name, everything else byte for byte; `/` where nothing
+/// is left (RFC 9112, section 3.2.1).
 pub fn without_parameter(target: &[u8], name: &[u8]) -> Vec<u8> {
     let (path, query) = split(target);
     let fragment = target.get(path.len()..).unwrap_or_default();
@@ -42,7 +43,8 @@ pub fn without_parameter(target: &[u8], name: &[u8]) -> Vec<u8> {
     let kept: Vec<&[u8]> = query.split(|b| *b == b'&').filter(is_other).collect();
     let query = kept.join(&b"&"[..]);
     let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
-    [path, mark, &query, fragment.unwrap_or_default()].concat()
+    let target = [path, mark, &query, fragment.unwrap_or_default()].concat();
+    if target.is_empty() { b"/".to_vec() } else { target }
 }
 
 #[cfg(test)]
