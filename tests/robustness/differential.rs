@@ -45,8 +45,8 @@ fn the_native_core_and_the_module_do_the_same() {
             panic!("scenario {number}: not enough bytes");
         };
         match compare(&scenario) {
-            Ok(None) => refused += 1,
-            Ok(Some(all)) => {
+            Ok((took, all)) => {
+                refused += u64::from(!took);
                 requests += all.len();
                 tracked += all.iter().filter(|seen| !seen.counts.is_empty()).count();
             }
@@ -60,8 +60,9 @@ fn the_native_core_and_the_module_do_the_same() {
     assert!(refused < count / 2 && tracked > requests / 4, "{refused} refused, {tracked} counted");
 }
 
-/// `Ok(None)`: both refuse the configuration, in the same words. `Err`: how they differ.
-fn compare(scenario: &Scenario) -> Result<Option<Vec<Seen>>, String> {
+/// Whether both take the configuration (else they refuse it in the same words, and are neutral if it
+/// is the first), and what both did. `Err`: how they differ.
+fn compare(scenario: &Scenario) -> Result<(bool, Vec<Seen>), String> {
     let mut native = scenario.proxy();
     let vm = vm(module(), &native, VmConfig { trial: false, ..VmConfig::default() }).unwrap();
     let filter = Filter::configure(&mut native, scenario.config.as_bytes());
@@ -69,7 +70,7 @@ fn compare(scenario: &Scenario) -> Result<Option<Vec<Seen>>, String> {
     equal("log", &release_track::exchange::take_log(), &take_log(vm.host()))?;
     let (filter, plugin) = match (filter, plugin) {
         (Some(filter), Ok(plugin)) => (filter, plugin),
-        (None, Err(_)) if vm.trap().is_none() => return Ok(None),
+        (None, Err(_)) if vm.trap().is_none() => return Ok((false, Vec::new())),
         (_, plugin) => return Err(format!("the configuration: {:?}", plugin.map(|_| ()).err())),
     };
     let mut all = Vec::new();
@@ -88,7 +89,7 @@ fn compare(scenario: &Scenario) -> Result<Option<Vec<Seen>>, String> {
     equal("shared data", &natively.collect::<Vec<_>>(), &shared.collect())?;
     match vm.trap() {
         Some(trap) => Err(trap.to_string()),
-        None => Ok(Some(all)),
+        None => Ok((!filter.is_neutral(), all)),
     }
 }
 

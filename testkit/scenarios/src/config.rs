@@ -29,12 +29,36 @@ pub(crate) fn arbitrary(u: &mut Unstructured<'_>) -> Result<String> {
             names.push(name);
             is_new
         });
+        // A guard needs a share that it could stop.
+        for track in tracks.iter_mut().filter_map(Value::as_object_mut) {
+            let rules = track.get("match").and_then(Value::as_array);
+            let in_rules =
+                rules.is_some_and(|rules| rules.iter().any(|rule| !rule["share"].is_null()));
+            if !in_rules && !track.contains_key("share") {
+                track.remove("guard");
+            }
+        }
     }
     // They are those of a cookie.
     if let Some(identity) = config.get_mut("identity").and_then(Value::as_object_mut)
         && ["header", "queryParam"].iter().any(|field| identity.contains_key(*field))
     {
         identity.remove("attributes");
+    }
+    // Each has a cookie of its own, whose name may be that which is there if nobody says otherwise.
+    let cookie = |field: &str| config.get(field).map(|of| of.get("cookie").cloned());
+    if let (Some(identity), Some(preview)) = (cookie("identity"), cookie("preview"))
+        && identity.or(Some(words::IDENTITY.into())) == preview.or(Some(words::PREVIEW.into()))
+    {
+        config.remove("preview");
+    }
+    // It has to know whose pods are whose.
+    let has_pods = |track: &Value| {
+        track["workloads"].as_object().is_some_and(|pods| !pods.is_empty())
+            || track["workloads"].as_array().is_some_and(|apps| !apps.is_empty())
+    };
+    if !config.get("tracks").and_then(Value::as_array).is_some_and(|all| all.iter().any(has_pods)) {
+        config.remove("isolation");
     }
     let propagation = config.entry("propagation").or_insert_with(|| json!({}));
     if let Some(propagation) = propagation.as_object_mut() {
@@ -53,7 +77,7 @@ fn object(u: &mut Unstructured<'_>, schema: &Value) -> Result<Map<String, Value>
     let Some(fields) = schema["properties"].as_object() else { return Ok(object) };
     for (name, schema_of_field) in fields {
         let required = required(schema, name);
-        let least = if matches!(&**name, "match" | "workloads") { 1 } else { 2 };
+        let least = if matches!(&**name, "match" | "workloads" | "isolation") { 1 } else { 2 };
         let wanted = if required { !rarely(u)? } else { u.int_in_range(0..=2)? >= least };
         let taken = |group: &&[&str]| group.iter().any(|name| object.contains_key(*name));
         let group = group_of(name, fields);
@@ -98,7 +122,7 @@ fn value(u: &mut Unstructured<'_>, field: &str, schema: &Value) -> Result<Value>
         "object" if schema.get("properties").is_some() => {
             let mut object = object(u, schema)?;
             // A rule asks for something.
-            if field == "match" && object.is_empty() {
+            if field == "match" && object.keys().all(|name| name == "share") {
                 object.insert("method".into(), json!({"exact": "GET"}));
             }
             Value::Object(object)
@@ -112,7 +136,7 @@ fn value(u: &mut Unstructured<'_>, field: &str, schema: &Value) -> Result<Value>
             Value::Object(map)
         }
         "array" => {
-            let least = u8::from(matches!(field, "tracks" | "match" | "keys"));
+            let least = u8::from(matches!(field, "tracks" | "match" | "keys" | "release"));
             let count = u.int_in_range(least..=3)?;
             (0..count).map(|_| value(u, field, &schema["items"])).collect::<Result<_>>()?
         }

@@ -87,13 +87,17 @@ pub fn keys(field: &str) -> &'static [&'static str] {
     }
 }
 
+/// The cookies' names if nobody says otherwise.
+pub const IDENTITY: &str = "release-track-id";
+pub const PREVIEW: &str = "release-track";
+
 /// Texts. `release` is what a map of workloads holds.
 pub fn texts(field: &str) -> &'static [&'static str] {
     match field {
         "name" => &TRACKS,
         "header" => &["x-release-track", "x-track", "x_track", "X-User"],
         "edge" => &["gateway"],
-        "inbound" | "workloads" => keys("workloads"),
+        "inbound" | "workloads" | "fallback" => keys("workloads"),
         "release" => &VERSIONS[..3],
         "app" => &["app", "service"],
         "version" => &["version", "app"],
@@ -110,13 +114,16 @@ pub fn texts(field: &str) -> &'static [&'static str] {
             "X-Correlation-Id",
         ],
         "ttl" | "over" => &["60s", "1ms", "5m", "2h"],
+        "retry" => &["0s", "60s", "2h"],
+        "traceparent" => &["sampled", "unsampled"],
+        "b3" => &["deferred", "sampled", "unsampled"],
         "start" => &["2027-01-15T07:00:00Z", "2027-01-15T08:00:00.5+01:00", "2030-01-01T00:00:00z"],
         "orphans" => &["workload", "baseline"],
         "isolation" => &["enforce", "observe"],
         "keys" => &KEYS,
         "keysFrom" => &[VARIABLE, "UNSET"],
         "parameter" => &["release-track", "p"],
-        "cookie" => &["release-track-id", "release-track", "user"],
+        "cookie" => &[IDENTITY, PREVIEW, "user"],
         "queryParam" => &["user", "p"],
         "salt" => &["", "salt"],
         "domain" => &["weather.example", ".Example", "other.example"],
