@@ -7,7 +7,7 @@ use super::header_map::HeaderMap;
 use super::{Facts, Host, Incoming, Status};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Once;
 
 /// A request and a node in memory. Header names are kept in lower case, as Envoy does.
@@ -35,8 +35,10 @@ pub struct FakeHost {
     pub counters: Vec<(String, u64)>,
     /// Gauges in the order of their ids: name and value.
     pub gauges: Vec<(String, u64)>,
-    /// The last "random" number: they are counted from one.
+    /// The last "random" number: they are counted from one, once those that are given are drawn.
     pub random: u128,
+    /// Those that are given.
+    pub drawn: VecDeque<[u8; 16]>,
     pub environment: BTreeMap<String, String>,
     /// The local reply, if there was one.
     pub replied: Option<(u32, String)>,
@@ -120,6 +122,9 @@ impl Facts for FakeHost {
 
     fn random(&mut self) -> Result<[u8; 16], Status> {
         self.called("random_get");
+        if let Some(drawn) = self.drawn.pop_front() {
+            return Ok(drawn);
+        }
         self.random = self.random.wrapping_add(1);
         Ok(self.random.to_be_bytes())
     }

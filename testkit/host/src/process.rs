@@ -91,18 +91,9 @@ pub(crate) struct Process {
 
 impl Process {
     /// The next bytes of a sequence that is the same for every process, so that
-    /// a guest's cost does not depend on chance (SplitMix64).
+    /// a guest's cost does not depend on chance.
     pub(crate) fn random(&mut self, length: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(length + 7);
-        while bytes.len() < length {
-            self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.random;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            bytes.extend((z ^ (z >> 31)).to_le_bytes());
-        }
-        bytes.truncate(length);
-        bytes
+        split_mix(&mut self.random, length)
     }
 
     pub(crate) fn log(&mut self, level: LogLevel, context: u32, message: &[u8]) {
@@ -110,6 +101,20 @@ impl Process {
             self.logs.push(LogLine { level, context, message: message.to_vec() });
         }
     }
+}
+
+/// SplitMix64.
+fn split_mix(state: &mut u64, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 7);
+    while bytes.len() < length {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bytes.extend((z ^ (z >> 31)).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
 }
 
 impl Default for Host {
@@ -211,6 +216,12 @@ impl Host {
     /// dropped. `Info`, as in Envoy, unless set.
     pub fn set_log_level(&self, level: LogLevel) {
         self.lock().log_level = level;
+    }
+
+    /// The bytes that the next guest to draw so many gets.
+    #[must_use]
+    pub fn next_random(&self, length: usize) -> Vec<u8> {
+        split_mix(&mut { self.lock().random }, length)
     }
 
     /// The value and CAS number of a shared-data key.
