@@ -7,6 +7,7 @@
 use fuzz::Faulty;
 use fuzz::baggage::{members, ours};
 use libfuzzer_sys::fuzz_target;
+use release_track::carrier::mint;
 use release_track::carrier::request_id::Uuid;
 use release_track::carrier::trace_id::Source;
 use release_track::config::{Config, Isolation};
@@ -103,11 +104,21 @@ fn watched(config: &Config) -> impl Iterator<Item = &str> {
     sources.chain([&*config.header, "x-request-id", "baggage"])
 }
 
-/// Headers that are no carriers pass as they came, but for the cookie that an identity is put in
-/// and the path that a link is taken from.
+/// A header that may be given a minted trace, or have a tag in its trace id spoilt.
+fn is_trace(config: &Config, name: &[u8]) -> bool {
+    let name: Vec<u8> = name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect();
+    config.propagation.mint.is_on() && mint::HEADERS.iter().any(|trace| trace.as_bytes() == name)
+}
+
+/// Headers that are no carriers pass as they came, but for traces where some are minted, the cookie
+/// that an identity is put in, and the path that a link is taken from.
 fn untouched(config: &Config, request: &Request, now: &Lines) {
     let others = |lines: &Lines| -> Lines {
-        let ours = |name: &[u8]| matches!(name, b"cookie" | b":path") || is_carrier(config, name);
+        let ours = |name: &[u8]| {
+            matches!(name, b"cookie" | b":path")
+                || is_carrier(config, name)
+                || is_trace(config, name)
+        };
         lines.iter().filter(|(name, _)| !ours(name)).cloned().collect()
     };
     assert_eq!(others(&request.headers), others(now));
@@ -125,6 +136,11 @@ fn guarded(config: &Config, request: &Request, now: &Lines) {
     if config.egress.strip && may_leave(request) {
         return;
     }
+    if config.propagation.mint.is_on() {
+        for tag in traces(config, now) {
+            assert_eq!(Some(tag), decided, "a trace id says what nobody decided: {now:?}");
+        }
+    }
     let ids = values(now, b"x-request-id");
     assert!(ids.len() <= 1);
     let tag = ids.first().and_then(|id| config.propagation.tagger.extract(Uuid::parse(id)?));
@@ -137,6 +153,21 @@ fn guarded(config: &Config, request: &Request, now: &Lines) {
     let known = |name: &[u8]| watched(config).any(|known| known.as_bytes() == name);
     let alias = now.iter().find(|(name, _)| is_carrier(config, name) && !known(name));
     assert_eq!(alias, None);
+}
+
+/// What the trace ids in plain forms are tagged with.
+fn traces(config: &Config, now: &Lines) -> Vec<Option<Carried>> {
+    let ids = |name: &[u8], field: usize| -> Vec<_> {
+        let lines = values(now, name).into_iter();
+        lines.filter_map(|line| line.split(|b| *b == b'-').nth(field)).collect()
+    };
+    let ids = [ids(b"traceparent", 1), ids(b"b3", 0), ids(b"x-b3-traceid", 0)].concat();
+    let dashed = ids
+        .into_iter()
+        .filter(|id| id.len() == 32)
+        .map(|id| [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join(&b'-'));
+    let tagger = &config.propagation.tagger;
+    dashed.filter_map(|id| tagger.extract(Uuid::parse(&id)?)).map(Some).collect()
 }
 
 /// The cluster's name is one of a host that may be outside the mesh.
