@@ -63,7 +63,8 @@ pub(crate) struct Token {
     /// The track that the link shows, or baseline
     #[arg(long, value_name = "NAME", value_parser = track)]
     track: Name,
-    /// How long it is valid, as in 7d or 12h; or until when, as in 2027-01-22T08:00:00Z
+    /// How long it is valid, as in 7d or 12h; or until when, as in 2027-01-22T08:00:00Z, or
+    /// 2027-01-22 for the beginning of that day in UTC
     #[arg(long, value_name = "WHEN", value_parser = expiry)]
     expires: Expiry,
     #[command(flatten)]
@@ -112,7 +113,8 @@ fn expiry(text: &str) -> Result<Expiry, String> {
     humantime::parse_duration(text)
         .map(Expiry::In)
         .or_else(|_| Time::parse(text).map(Expiry::At))
-        .map_err(|_| "a duration such as 7d or 12h, or a time is expected".to_owned())
+        .or_else(|_| Time::parse(&format!("{text}T00:00:00Z")).map(Expiry::At))
+        .map_err(|_| "a duration such as 7d or 12h, a time or a date is expected".to_owned())
 }
 
 fn track(text: &str) -> Result<Name, String> {

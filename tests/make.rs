@@ -1,0 +1,131 @@
+//! The Makefile on machines that lack something: it works, or one sentence says what to do.
+//!
+//! A machine is a PATH of its own: the programs that a Makefile needs anywhere, and stand-ins for
+//! those of Rust.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// What every machine has.
+const COMMON: [&str; 8] = ["bash", "make", "sed", "sort", "grep", "cat", "uname", "expand"];
+
+struct Machine {
+    programs: TempDir,
+    sysroot: TempDir,
+}
+
+struct Said {
+    success: bool,
+    text: String,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine =
+            Self { programs: tempfile::tempdir().unwrap(), sysroot: tempfile::tempdir().unwrap() };
+        let path = std::env::var_os("PATH").unwrap();
+        for name in COMMON {
+            let program = std::env::split_paths(&path).map(|folder| folder.join(name));
+            let program = program.into_iter().find(|program| program.exists());
+            symlink(
+                program.unwrap_or_else(|| panic!("{name}")),
+                machine.programs.path().join(name),
+            )
+            .unwrap();
+        }
+        machine
+    }
+
+    fn with(self, name: &str, script: &str) -> Self {
+        let program = self.programs.path().join(name);
+        fs::write(&program, format!("#!{}/bash\n{script}\n", self.programs.path().display()))
+            .unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    /// Rust, with these targets' standard libraries.
+    fn with_rust(self, targets: &[&str]) -> Self {
+        for target in targets {
+            fs::create_dir_all(self.target(target)).unwrap();
+        }
+        let sysroot = self.sysroot.path().display().to_string();
+        self.with("cargo", "exit 1").with("rustc", &format!("echo {sysroot}"))
+    }
+
+    fn target(&self, target: &str) -> std::path::PathBuf {
+        self.sysroot.path().join("lib/rustlib").join(target).join("lib")
+    }
+
+    fn make(&self, arguments: &[&str]) -> Said {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut command = Command::new(self.programs.path().join("make"));
+        command.args(["--no-print-directory", "-C"]).arg(root).args(arguments);
+        let output = command.env_clear().env("PATH", self.programs.path()).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        Said { success: output.status.success(), text: String::from_utf8(text).unwrap() }
+    }
+}
+
+const WASM: &str = "wasm32-wasip1";
+const HOST: &str = "x86_64-unknown-linux-gnu";
+
+#[test]
+fn without_rust_one_sentence_says_where_it_is() {
+    let said = Machine::new().make(&["toolchain"]);
+    assert!(!said.success);
+    assert!(said.text.contains("https://rustup.rs"), "{}", said.text);
+}
+
+#[test]
+fn a_rust_that_has_everything_is_left_alone() {
+    let machine = Machine::new().with_rust(&[HOST, WASM]).with("rustup", "echo rustup; exit 1");
+    let said = machine.make(&["toolchain"]);
+    assert!(said.success && !said.text.contains("rustup"), "{}", said.text);
+}
+
+/// As where rustup does not install by itself (`RUSTUP_AUTO_INSTALL=0`).
+#[test]
+fn a_missing_target_is_installed_by_rustup() {
+    let machine = Machine::new().with_rust(&[HOST]).with("rustup", "echo \"rustup: $*\"");
+    let said = machine.make(&["toolchain"]);
+    assert!(said.success && said.text.contains("toolchain install"), "{}", said.text);
+    assert!(said.text.contains(WASM), "{}", said.text);
+}
+
+#[test]
+fn a_toolchain_that_is_not_there_is_installed_by_rustup() {
+    let machine = Machine::new().with("cargo", "exit 1").with("rustc", "exit 1");
+    let said = machine.with("rustup", "echo \"rustup: $*\"").make(&["toolchain"]);
+    assert!(said.success && said.text.contains("toolchain install"), "{}", said.text);
+}
+
+#[test]
+fn rustup_that_fails_ends_it() {
+    let machine = Machine::new().with_rust(&[HOST]).with("rustup", "exit 1");
+    assert!(!machine.make(&["toolchain"]).success);
+}
+
+#[test]
+fn a_rust_without_rustup_is_told_what_it_lacks() {
+    let said = Machine::new().with_rust(&[HOST]).make(&["toolchain"]);
+    assert!(!said.success);
+    assert!(said.text.contains(WASM) && said.text.contains("https://rustup.rs"), "{}", said.text);
+}
+
+#[test]
+fn a_choice_that_is_misspelt_is_refused() {
+    let said = Machine::new().with_rust(&[HOST, WASM]).make(&["toolchain", "FOWARD=none"]);
+    assert!(!said.success);
+    assert!(said.text.contains("FOWARD") && said.text.contains("FORWARD"), "{}", said.text);
+}
+
+#[test]
+fn an_image_without_a_name_is_asked_for_one() {
+    let said = Machine::new().with_rust(&[HOST, WASM]).make(&["-o", "build", "push"]);
+    assert!(!said.success);
+    assert!(said.text.contains("make push IMAGE="), "{}", said.text);
+}
