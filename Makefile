@@ -106,7 +106,7 @@ endef
 lint: toolchain $(CARGO_DENY) $(RUFF) $(SHELLCHECK) ## Check the form, the warnings (native and wasm, Python, shell), and the licences
 	$(RUFF) format --quiet --check
 	$(RUFF) check --quiet
-	$(SHELLCHECK) .ci/run $(wildcard */*.sh)
+	$(SHELLCHECK) .ci/run $(wildcard */*.sh */*/*.sh)
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --package release-track --no-deps
