@@ -92,6 +92,25 @@ pub(crate) fn not_valid(file: &File) -> Option<Diagnostic<'_>> {
 pub(crate) const CLAIMS: &str = "claims of a JWT are no header: write them into one (outputClaimToHeaders of the \
                       RequestAuthentication), match on that, and use phase: AUTHZ, which comes after it";
 
+/// What somebody meant who wrote a plain value where an object is expected.
+fn shorthand(path: &str, written: &str) -> Option<String> {
+    if written.is_empty() || written.contains(['{', '[', '\n']) {
+        return None;
+    }
+    // As in `match[0].uri`, and `match[0].headers["x-group"]`.
+    let (parent, name) = match path.strip_suffix("\"]") {
+        Some(path) => path.rsplit_once("[\"")?,
+        None => path.rsplit_once('.')?,
+    };
+    let field = match (name, parent.rsplit('.').next()?) {
+        ("share", _) => "percent",
+        ("uri" | "method" | "authority", _) => "exact",
+        (_, "cookies" | "withoutCookies" | "headers" | "withoutHeaders" | "queryParams") => "exact",
+        _ => return None,
+    };
+    Some(format!("write {{{field}: {}}}", written.trim_end_matches('%')))
+}
+
 /// One of the filter's own errors.
 pub(crate) fn refused<'a>(source: &'a Configuration<'a>, error: &Error) -> Diagnostic<'a> {
     let place = place::find(source.node, &error.path);
@@ -108,7 +127,9 @@ pub(crate) fn refused<'a>(source: &'a Configuration<'a>, error: &Error) -> Diagn
             let kind = place.node.kind();
             Some(format!("YAML takes {written} for {kind}: write '{written}'"))
         }
-        (None, Some((name, meaning))) => Some(format!("{name}: {meaning}")),
+        (None, Some((name, meaning))) => {
+            shorthand(&error.path, written).or_else(|| Some(format!("{name}: {meaning}")))
+        }
         (None, None) => None,
     };
     Diagnostic {
