@@ -11,7 +11,7 @@ use super::request_id::Tagger;
 use super::trace_id::TraceId;
 use super::{Edit, baggage};
 use crate::host::header_map::HeaderMap;
-use crate::syntax::hex;
+use crate::syntax::{base64, hex};
 use crate::track::Carried;
 use serde::Deserialize;
 
@@ -24,8 +24,11 @@ const DATADOG: &str = "x-datadog-trace-id";
 /// The headers whose ids are read, best first.
 const READABLE: [&str; 4] = [TRACEPARENT, B3, B3_TRACE_ID, UBER];
 
+const NEW_RELIC: &str = "newrelic";
+const GRPC_TRACE: &str = "grpc-trace-bin";
+
 /// Headers whose trace ids SDKs take over into those that `extract` reads.
-pub const HEADERS: [&str; 10] = [
+pub const HEADERS: [&str; 14] = [
     TRACEPARENT,
     B3,
     B3_TRACE_ID,
@@ -36,6 +39,10 @@ pub const HEADERS: [&str; 10] = [
     "elastic-apm-traceparent",
     "sentry-trace",
     "x-instana-t",
+    "ot-tracer-traceid",
+    "x-honeycomb-trace",
+    NEW_RELIC,
+    GRPC_TRACE,
 ];
 
 /// Datadog's other half of a trace id: `_dd.p.tid=HEX`, among other members.
@@ -178,6 +185,14 @@ pub(super) fn guard(headers: &HeaderMap<'_>, tagger: &Tagger) -> Vec<(&'static s
         let Some(name) = HEADERS.into_iter().find(|known| known.as_bytes() == name) else {
             continue;
         };
+        if matches!(name, NEW_RELIC | GRPC_TRACE) {
+            if is_tagged_inside(name, value, tagger)
+                && !edits.iter().any(|(other, _)| *other == name)
+            {
+                edits.push((name, Edit::Remove));
+            }
+            continue;
+        }
         let Some(spoilt) = spoilt(headers, name, value, tagger) else { continue };
         // Our member is taken out of this one, and the id is spoilt along with that.
         if baggage::remove_alias(headers, name.as_bytes()) != Edit::Keep {
@@ -235,6 +250,23 @@ fn spoilt_digits(line: &[u8], tagger: &Tagger) -> Option<Vec<u8>> {
         at = end + 1;
     }
     spoilt
+}
+
+/// Whether a reader may find a tagged id under the base64 of New Relic's JSON (`"tr":"HEX"`), or of
+/// the binary context of gRPC (two zeros, then the id). What is not written plainly counts as one,
+/// for readers differ in what they make of it.
+#[cold]
+#[inline(never)]
+fn is_tagged_inside(name: &str, text: &[u8], tagger: &Tagger) -> bool {
+    let mut buffer = vec![0; text.len()];
+    let Some(bytes) = base64::decode(text, &mut buffer) else { return true };
+    match name {
+        NEW_RELIC => bytes.contains(&b'\\') || spoilt_digits(bytes, tagger).is_some(),
+        _ => {
+            let id = bytes.strip_prefix(&[0, 0]).and_then(<[u8]>::first_chunk);
+            id.is_none_or(|id| tagger.extract_number(u128::from_be_bytes(*id)).is_some())
+        }
+    }
 }
 
 /// Datadog hands on the low half in decimal, and the high one among its tags.
