@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A helper of tests may fail as a test does.
 
+#[path = "docs/translation.rs"]
+mod translation;
+
 use release_track::carrier::request_id::{Tag, Uuid};
 use release_track::config::{Config, schema};
 use release_track::track::Carried;
@@ -350,11 +353,10 @@ fn every_attack_and_every_cluster_is_a_case() {
 // === Links and commands ===
 
 fn documents() -> Vec<PathBuf> {
-    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let mut documents: Vec<_> =
-        docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
-    documents.push(root().join("README.md"));
-    documents
+    let folders = [".", "docs", "docs/zh", "examples/releases"].map(|folder| root().join(folder));
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let paths = files.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|e| e == "md")).collect()
 }
 
 #[test]
@@ -369,6 +371,36 @@ fn links_lead_to_files() {
                 assert!(path.exists(), "{}: {target} leads nowhere", document.display());
             }
         }
+    }
+}
+
+/// As the files have it, so that what the page shows is what the tests run.
+#[test]
+fn every_route_of_the_releases_is_in_an_example() {
+    let mut examples = vec![read("wasmplugin/wasmplugin.yaml")];
+    let mut folders = vec![root().join("examples")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "yaml") {
+                examples.push(fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let page = read("docs/from-plain-istio.md");
+    let blocks: Vec<_> = page.split("```yaml\n").skip(1).collect();
+    assert!(blocks.len() > 8);
+    for block in blocks {
+        let block: Vec<_> = block.split("```").next().unwrap().lines().collect();
+        let found = examples.iter().any(|example| {
+            let lines: Vec<_> = example.lines().collect();
+            lines.windows(block.len()).any(|part| {
+                let indent = part[0].len() - part[0].trim_start().len();
+                part.iter().zip(&block).all(|(line, of)| line.get(indent..) == Some(*of))
+            })
+        });
+        assert!(found, "no example has\n{}", block.join("\n"));
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the command line prints, as transcripts: Markdown with files and commands in it. The
-//! documentation is one of them, `transcripts/` has the others.
+//! documentation has two of them, `transcripts/` has the others.
 //!
 //! A block of code with a name behind its language is a file. A block of `console` has commands
 //! after `$ ` (and `> `, where one goes on), each with what it prints and its exit code, if that
@@ -20,7 +20,9 @@ use std::{env, fs};
 
 #[test]
 fn the_documentation_is_true() {
-    replay(&root().join("docs/command-line.md"));
+    for page in ["command-line", "from-plain-istio"] {
+        replay(&root().join(format!("docs/{page}.md")));
+    }
 }
 
 #[test]
