@@ -18,6 +18,7 @@ mod render;
 mod report;
 mod routing;
 mod schema;
+mod sdk;
 mod status;
 mod token;
 

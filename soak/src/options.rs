@@ -30,5 +30,6 @@ pub(crate) struct Options {
 pub(crate) enum Broken {
     RequestId,
     Baggage,
+    TraceId,
     Remembered,
 }

@@ -26,7 +26,10 @@ const REPLACED: &str = "forecast-v2";
 /// The run itself; what it finds is in the report.
 pub(crate) async fn run(options: &Options) -> Result<Report> {
     let mut project = Project::here()?;
-    project.overlays.push(project.manifests.join("examples/weather/v3"));
+    // Minted traces, for SDKs that forward no more than a trace.
+    for overlay in ["examples/weather/v3", "examples/weather/mint"] {
+        project.overlays.push(project.manifests.join(overlay));
+    }
     let releases = Releases::new(&project.plugin_config()?);
     let mut soak = Soak {
         stage: stage::start(project.clone(), true).await?,
@@ -184,16 +187,17 @@ impl Soak {
     /// asked for.
     async fn update(&mut self) -> Result<()> {
         self.updates += 1;
-        let mut propagation = json!({"ttl": format!("{}s", 60 + self.updates % 2)});
-        match self.options.r#break {
-            Some(Broken::RequestId) => propagation["requestId"] = Value::Bool(false),
-            Some(Broken::Baggage) => propagation["baggage"] = Value::Bool(false),
-            Some(Broken::Remembered) => propagation["correlate"] = json!([]),
-            None => {}
-        }
         let mut config = self.stage.mesh().config().clone();
         for plugin in &mut config.manifests.wasm_plugins {
-            plugin.spec.plugin_config.insert("propagation".into(), propagation.clone());
+            let propagation = &mut plugin.spec.plugin_config["propagation"];
+            propagation["ttl"] = format!("{}s", 60 + self.updates % 2).into();
+            match self.options.r#break {
+                Some(Broken::RequestId) => propagation["requestId"] = Value::Bool(false),
+                Some(Broken::Baggage) => propagation["baggage"] = Value::Bool(false),
+                Some(Broken::TraceId) => propagation["mint"] = json!({}),
+                Some(Broken::Remembered) => propagation["correlate"] = json!([]),
+                None => {}
+            }
         }
         self.stage.mesh_mut().apply(config).await?;
         Ok(())

@@ -10,7 +10,7 @@ use demo::weather::Forward;
 use mesh::envoy;
 
 /// What the applications forward, in turn.
-pub(crate) const MODES: [Forward; 7] = [
+pub(crate) const MODES: [Forward; 9] = [
     Forward::RequestId,
     Forward::Baggage,
     Forward::Header,
@@ -18,6 +18,8 @@ pub(crate) const MODES: [Forward; 7] = [
     Forward::Trace,
     Forward::B3,
     Forward::Datadog,
+    Forward::TracecontextSdk,
+    Forward::B3Sdk,
 ];
 
 /// With the filter or without.

@@ -8,7 +8,7 @@ use std::process::Command;
 fn soak(arguments: &[&str]) -> (bool, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_soak"))
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .args(["--no-memory", "--requests", "1400", "--update", "3"])
+        .args(["--no-memory", "--requests", "1800", "--update", "3"])
         .args(arguments)
         .output()
         .unwrap();
@@ -29,7 +29,7 @@ fn a_sound_mesh_passes() {
     assert!(sound, "{report:#}");
     assert_eq!(
         (sum(&report, "requests"), sum(&report, "crossed"), sum(&report, "failed")),
-        (1400, 0, 0)
+        (1800, 0, 0)
     );
     assert!(report["replaced"].is_string() && report["killed"].is_object(), "{report:#}");
     // As the design says of `none`: a baseline pod whose application forwards nothing.
@@ -39,7 +39,7 @@ fn a_sound_mesh_passes() {
 
 #[test]
 fn a_broken_carrier_is_reported() {
-    for carrier in ["request-id", "baggage", "remembered"] {
+    for carrier in ["request-id", "baggage", "trace-id", "remembered"] {
         let (sound, report) = soak(&["--break", carrier]);
         assert!(!sound, "{carrier}: {report:#}");
         assert!(sum(&report, "lost") > sum(&report, "lostAsAnnounced"), "{carrier}: {report:#}");

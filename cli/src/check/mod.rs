@@ -8,6 +8,7 @@ mod plugin;
 mod rollout;
 mod routes;
 mod rules;
+mod sdk;
 mod tracks;
 mod valid;
 mod workloads;
@@ -19,6 +20,7 @@ use crate::output::{Output, say, to_json};
 use crate::refusal::{foreign, not_valid, nothing, refused, the_one};
 use crate::report::{Diagnostic, Record};
 use crate::routing::Routing;
+use crate::sdk::{self as sdks, Sdk};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -34,6 +36,8 @@ Examples:
   Does this change let proxies disagree while it rolls out?
     kubectl get wasmplugin release-track -n istio-system -o yaml > old.yaml
     release-track check --previous old.yaml wasmplugin.yaml
+  Do my applications carry a track, with what their SDKs hand on?
+    release-track check --sdk otel-b3 --sdk datadog wasmplugin.yaml
   Will the proxies find the image, and is it what was built?
     release-track check --image dist/wasmplugin/wasmplugin.yaml
   What helm or kustomize makes:
@@ -57,6 +61,11 @@ pub(crate) struct Check {
     /// What is in force now: warn of changes that take two steps
     #[arg(long, value_name = "OLD")]
     previous: Option<PathBuf>,
+    /// What the applications are instrumented with: warn where one on baseline loses a track
+    ///
+    /// Any number of them; docs/applications.md has what each was seen to carry.
+    #[arg(long, value_name = "NAME", value_parser = sdks::parser())]
+    sdk: Vec<&'static Sdk>,
     /// Ask the registry for the image that each plugin names, as the proxies will
     ///
     /// With the login that docker or podman has for it; REGISTRY_AUTH_FILE and DOCKER_CONFIG name
@@ -117,6 +126,7 @@ impl Check {
             diagnostics.extend(plugin::check(valid));
             diagnostics.extend(workloads::check(valid, &routing.versions));
             diagnostics.extend(guard::check(valid));
+            diagnostics.extend(sdk::check(valid, &self.sdk));
         }
         diagnostics.extend(options::twice(&manifests.configurations));
         diagnostics.extend(routes::check(&valid, &routing));

@@ -8,6 +8,7 @@ use crate::clock::Time;
 use crate::failure::Failure;
 use crate::given::Given;
 use crate::output::{Output, say, to_json};
+use crate::sdk::{self, Sdk};
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use release_track::exchange::{Exchange, Lines, Request, exchange};
@@ -31,6 +32,9 @@ Examples:
     release-track explain --config wasmplugin.yaml http://forecast:3002/ \\
       --at outbound --pod app=frontend,version=v2 \\
       -H 'x-request-id: 73cf9109-747e-4c23-92e0-4494afc95180'
+  What of a request on v2 does an application with OpenTelemetry's B3 carry on?
+    release-track explain --config wasmplugin.yaml --at inbound \\
+      -H 'x-release-track: v2' --sdk otel-b3
   Whom does the ramp reach tomorrow?
     release-track explain --config wasmplugin.yaml \\
       --now 2027-01-16T08:00:00Z -H 'cookie: release-track-id=3f2a'
@@ -75,6 +79,9 @@ pub(crate) struct Explain {
     /// The request comes over mutual TLS
     #[arg(long)]
     mtls: bool,
+    /// With --at inbound: what the application is instrumented with, to tell of the call that it makes
+    #[arg(long, value_name = "NAME", value_parser = sdk::parser())]
+    sdk: Option<&'static Sdk>,
     /// An environment variable of the plugin, besides those that the manifest sets
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     env: Vec<(String, String)>,
@@ -116,6 +123,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Explain {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        if self.sdk.is_some() && self.at != At::Inbound {
+            return Err(Failure::usage("--sdk is for --at inbound, where a request arrives"));
+        }
         let Given { config, mut environment } = Given::load(&self.config)?;
         environment.extend(self.env.iter().cloned());
         let request = Request {
@@ -136,8 +146,13 @@ impl Explain {
                 return Err(Failure::usage(format!("--stopped {track}: {problem}")));
             }
         }
-        let exchange = exchange(&filter, &mut proxy, &request);
-        let report = Report::new(&header, &warnings, &request, &exchange);
+        let arrived = exchange(&filter, &mut proxy, &request);
+        let call = self.sdk.map(|sdk| {
+            let call = sdk.call(&arrived.request, &self.namespace);
+            (sdk, exchange(&filter, &mut proxy, &call))
+        });
+        let mut report = Report::new(&header, &warnings, &request, &arrived);
+        report.call = call.as_ref().map(|(sdk, call)| Call::new(&header, sdk, call));
         match self.output {
             Output::Json => say!("{}", to_json(&report)),
             Output::Human => report.print(),
@@ -207,6 +222,27 @@ struct Report<'a> {
     reply: Option<Reply<'a>>,
     response: Vec<Line>,
     counted: Vec<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<Call<'a>>,
+}
+
+/// What a sidecar makes of a call for the request.
+#[derive(Serialize)]
+struct Call<'a> {
+    sdk: &'static str,
+    track: Option<String>,
+    steps: &'a [String],
+}
+
+impl<'a> Call<'a> {
+    fn new(header: &str, sdk: &Sdk, call: &'a Exchange) -> Self {
+        Self { sdk: sdk.name, track: track(header, call), steps: &call.steps }
+    }
+}
+
+fn track(header: &str, exchange: &Exchange) -> Option<String> {
+    let line = exchange.request.iter().find(|(name, _)| name == header.as_bytes());
+    line.map(|(_, track)| shown(track))
 }
 
 /// A header's line, and what became of it.
@@ -248,15 +284,15 @@ impl<'a> Report<'a> {
         let warnings = warnings.iter().map(String::as_str).chain(exchange.warnings());
         let warnings = warnings.map(|line| line.trim_start_matches("release-track: "));
         let reply = exchange.reply.as_ref();
-        let track = exchange.request.iter().find(|(name, _)| name == header.as_bytes());
         Self {
-            track: track.map(|(_, track)| shown(track)),
+            track: track(header, exchange),
             warnings: warnings.collect(),
             steps: &exchange.steps,
             request: compare(&request.headers, &exchange.request),
             reply: reply.map(|(status, body)| Reply { status: *status, body: body.trim_end() }),
             response: compare(&request.response, &exchange.response),
             counted: exchange.counts.iter().filter_map(|(stat, by)| Count::of(stat, *by)).collect(),
+            call: None,
         }
     }
 
@@ -266,10 +302,7 @@ impl<'a> Report<'a> {
             let yellow = AnsiColor::Yellow.on_default().bold();
             say!("{yellow}warning{yellow:#}: {warning}\n");
         }
-        let width = self.steps.len().to_string().len();
-        for (number, step) in self.steps.iter().enumerate() {
-            say!("{bold}{:width$}.{bold:#} {step}", number + 1);
-        }
+        print_steps(self.steps);
         match &self.reply {
             Some(Reply { status, body }) => {
                 say!("\n{bold}The proxy's own response: {status}{bold:#} {body}");
@@ -290,6 +323,21 @@ impl<'a> Report<'a> {
             let labels: Vec<_> = labels.iter().map(|(n, v)| format!("{n}=\"{v}\"")).collect();
             say!("  {name}{{{}}}", labels.join(","));
         }
+        if let Some(Call { sdk, track, steps }) = &self.call {
+            let track = track.as_deref().unwrap_or("baseline");
+            say!(
+                "\n{bold}A call for it, as an application with {sdk} makes it, follows {track}{bold:#}"
+            );
+            print_steps(steps);
+        }
+    }
+}
+
+fn print_steps(steps: &[String]) {
+    let bold = Style::new().bold();
+    let width = steps.len().to_string().len();
+    for (number, step) in steps.iter().enumerate() {
+        say!("{bold}{:width$}.{bold:#} {step}", number + 1);
     }
 }
 

@@ -121,6 +121,7 @@ fn manager(folder: &Path, stat_prefix: &str, edge: bool) -> Value {
         // x-request-id.
         "tracing": {},
         "stream_idle_timeout": "0s",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": [
             {
                 "name": filter::NAME,

@@ -64,6 +64,8 @@ pub struct Setup {
     pub name: String,
     /// As launch.sh knows it.
     pub sdk: String,
+    /// As `release-track check --sdk` knows it; several that behave alike share a name.
+    pub check: Option<String>,
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     pub applications: Vec<String>,

@@ -44,7 +44,11 @@ fn table(setups: &Setups, list: &[Setup]) -> String {
     for setup in list {
         let [none, own, another] = cells(setup);
         let mends = setup.mends.as_deref().unwrap_or("-");
-        let (name, applications) = (&setup.name, applications(setups, setup));
+        let name = match &setup.check {
+            Some(check) => format!("`{check}`<br>{}", setup.name),
+            None => setup.name.clone(),
+        };
+        let applications = applications(setups, setup);
         writeln!(table, "| {name}: {applications} | {none} | {own} | {another} | {mends} |")
             .unwrap();
     }
