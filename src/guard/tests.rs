@@ -124,6 +124,22 @@ fn a_million_responses_with_the_same_noise_on_both_sides_stop_nothing() {
     }
 }
 
+#[test]
+fn requests_whose_responses_have_the_same_noise_leave_the_share_as_it_is() {
+    let mut gateway = Gateway::new(&config("50", "{}"));
+    let mut random = Random(7);
+    let mut failed = [0_u32; 2];
+    for _ in 0..100_000 {
+        gateway.host.now_ms += 1;
+        let fails = random.next().is_multiple_of(100);
+        let status = if fails { "500" } else { "200" };
+        let follows = gateway.account(&random.next().to_string(), |_| status);
+        failed[usize::from(follows)] += u32::from(fails);
+    }
+    assert!(failed.iter().all(|failed| (450..550).contains(failed)), "{failed:?}");
+    assert_eq!((gateway.events(), gateway.share()), ([0, 0], 5_000));
+}
+
 /// SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
 struct Random(u64);
 
@@ -234,6 +250,18 @@ fn workers_count_together_and_one_of_them_stops() {
         std::mem::swap(&mut gateway.filter, &mut other);
     }
     assert_eq!((followed, gateway.events()), (10, [1, 0]));
+}
+
+#[test]
+fn each_proxy_decides_by_what_it_has_seen_itself() {
+    let config = config(EVERYBODY, r#"{"minimum": 10}"#);
+    let [mut one, mut other] = [Gateway::new(&config), Gateway::new(&config)];
+    for number in 0..10 {
+        one.account(&number.to_string(), failing);
+    }
+    assert!(!one.account("someone", failing));
+    let followed = (0..40).filter(|n| other.account(&n.to_string(), failing)).count();
+    assert_eq!((followed, one.events(), other.events()), (10, [1, 0], [1, 0]));
 }
 
 #[test]

@@ -48,7 +48,7 @@ def main():
 
 def run(folder):
     """The number of checks that failed: the first one that does ends it."""
-    from checks import admission, changes, egress, failures, manifests, metrics, neutral, story
+    from checks import admission, changes, egress, failures, fallback, manifests, metrics, neutral, story, watch
     from tier import Tier
 
     checks = [
@@ -79,6 +79,9 @@ def run(folder):
         failures.missing_route,
         failures.missing_subset,
         failures.no_endpoints,
+        fallback.scaled_down,
+        fallback.crashed,
+        watch.traces_and_logs,
         changes.upgrade,
         changes.track,
         story.traffic_extension,

@@ -79,6 +79,7 @@ def run(*command, input=None, **options):
 def start(name, *command, **options):
     """Start what is to run until `stop`; its output goes to the log of its name."""
     with open(_logs / f"{name}.log", "ab") as log:
+        os.fchmod(log.fileno(), 0o666)  # a proxy opens /dev/stdout anew, by a user of its own
         options = {"stdin": subprocess.DEVNULL, "stdout": log, **options}
         process = subprocess.Popen([str(part) for part in command], stderr=log, start_new_session=True, **options)
     _running[name] = process

@@ -61,13 +61,22 @@ class Node:
         new.start()
         new.wait_ready()
         self.pods[pod.namespace, pod.workload] = new
+        self._end(pod)
+        return new
+
+    def retire(self, pod):
+        """End a pod whose Deployment is gone, as when it is scaled down."""
+        del self.pods[pod.namespace, pod.workload]
+        self._end(pod)
+
+    def _end(self, pod):
+        """A pod that no Service has any more ends once its callers have heard of it."""
         self._publish()
-        # What a hook before the container's stop is for: callers may still know the old one.
+        # What a hook before the container's stop is for: callers may still know it.
         for caller in self.pods.values():
             if caller.proxied:
-                until(f"{caller.workload} forgets {pod.name}", lambda: not caller.knows(pod.address), pause=0.5)
+                until(f"{caller.workload} forgets {pod.name}", lambda: pod.address not in caller.endpoints(), pause=0.5)
         pod.stop()
-        return new
 
     def provide_namespaces(self):
         """Give every namespace what a cluster's own controllers give it."""

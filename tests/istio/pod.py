@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -131,6 +132,11 @@ class Pod:
         machine.stop(self._log("pause"))
         self._cluster.delete(self._path)
 
+    def crash(self, container):
+        """Kill a container, which nobody starts again."""
+        self._containers.pop(container)
+        machine.stop(self._log(container), signal.SIGKILL)
+
     def refresh(self):
         """Bring its mounted ConfigMaps up to date."""
         volumes = {volume["name"]: volume for volume in self._spec.get("volumes", []) if "configMap" in volume}
@@ -152,7 +158,11 @@ class Pod:
 
     def logged(self, text):
         """How many lines of its proxy's log have this text."""
-        return machine.log(self._log("istio-proxy")).count(text)
+        return self.proxy_log().count(text)
+
+    def proxy_log(self):
+        """All that its proxy has said."""
+        return machine.log(self._log("istio-proxy"))
 
     def envoy(self, path):
         """What Envoy's administration answers, as JSON."""
@@ -169,11 +179,12 @@ class Pod:
         )
         return json.loads(said[said.index("{") :])  # the agent's own warnings come before
 
-    def knows(self, address):
-        """Has its proxy an endpoint of this address?"""
+    def endpoints(self, cluster=None):
+        """The addresses that its proxy knows, of one cluster or of all."""
         clusters = self.envoy("/clusters?format=json")["cluster_statuses"]
-        hosts = (host["address"] for cluster in clusters for host in cluster.get("host_statuses", []))
-        return any(host.get("socket_address", {}).get("address") == address for host in hosts)
+        chosen = (one for one in clusters if cluster in (None, one["name"]))
+        hosts = (host["address"] for one in chosen for host in one.get("host_statuses", []))
+        return {host.get("socket_address", {}).get("address") for host in hosts}
 
     def _log(self, container):
         return f"{self.name}.{container}"

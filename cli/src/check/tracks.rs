@@ -9,6 +9,8 @@ pub(super) struct Track<'a> {
     pub(super) name: &'a str,
     pub(super) node: &'a Node,
     pub(super) members: Vec<Member<'a>>,
+    /// Apps whose pods on baseline may stand in, each with its namespace.
+    fallback: Vec<(Option<&'a str>, &'a str)>,
     /// The places of an app's members.
     by_app: HashMap<&'a str, Vec<usize>>,
 }
@@ -32,17 +34,24 @@ pub(super) fn read<'a>(valid: &Valid<'a>) -> Vec<Track<'a>> {
         for (place, member) in members.iter().enumerate() {
             by_app.entry(member.app).or_default().push(place);
         }
-        Some(Track { place, name, node, members, by_app })
+        let fallback = node.get("fallback").into_iter().flat_map(Node::items);
+        let fallback = fallback.filter_map(|item| Some(app(item.text()?))).collect();
+        Some(Track { place, name, node, members, fallback, by_app })
     });
     tracks.collect()
 }
 
+/// `weather/forecast`, and `forecast` in any namespace.
+fn app(written: &str) -> (Option<&str>, &str) {
+    match written.split_once('/') {
+        Some((namespace, app)) => (Some(namespace), app),
+        None => (None, written),
+    }
+}
+
 fn members<'a>(track: &'a str, workloads: Option<&'a Node>) -> Vec<Member<'a>> {
     let member = |written: &'a str, versions, span| {
-        let (namespace, app) = match written.split_once('/') {
-            Some((namespace, app)) => (Some(namespace), app),
-            None => (None, written),
-        };
+        let (namespace, app) = app(written);
         Member { written, app, namespace, versions, span }
     };
     let Some(workloads) = workloads else { return Vec::new() };
@@ -69,6 +78,13 @@ impl<'a> Track<'a> {
         let members = places.filter_map(|place| self.members.get(*place));
         members.filter(move |member| {
             member.namespace.zip(namespace).is_none_or(|(one, other)| one == other)
+        })
+    }
+
+    /// Whether an app's pods on baseline may stand in for its own.
+    pub(super) fn falls_back(&self, app: &str, namespace: Option<&str>) -> bool {
+        self.fallback.iter().any(|(within, name)| {
+            *name == app && within.zip(namespace).is_none_or(|(one, other)| one == other)
         })
     }
 

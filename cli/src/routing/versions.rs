@@ -21,7 +21,14 @@ pub(crate) struct Versions<'a> {
 
 struct Rule<'a> {
     host: Host<'a>,
-    subsets: Vec<(&'a str, Labels<'a>)>,
+    subsets: Vec<Defined<'a>>,
+}
+
+struct Defined<'a> {
+    name: &'a str,
+    labels: Labels<'a>,
+    /// `version=v2`: Envoy leads to other pods where none that has this label is healthy.
+    preferred: Option<&'a str>,
 }
 
 struct Service<'a> {
@@ -45,9 +52,12 @@ impl<'a> Versions<'a> {
             ("networking.istio.io", "DestinationRule") => {
                 let Some(host) = object.text(&["spec", "host"]) else { return };
                 let host = Host::of(host, object.namespace);
+                let policy = object.node.at(&["spec", "trafficPolicy"]);
                 let subsets = object.list(&["spec", "subsets"]).filter_map(|subset| {
                     let name = subset.get("name")?.text()?;
-                    Some((name, labels(subset.get("labels"))))
+                    let labels = labels(subset.get("labels"));
+                    let preferred = preferred(subset.get("trafficPolicy"), policy);
+                    Some(Defined { name, labels, preferred })
                 });
                 let rule = Rule { host, subsets: subsets.collect() };
                 self.rules.entry(host.name()).or_default().push(rule);
@@ -84,12 +94,22 @@ impl<'a> Versions<'a> {
             return Subset::Unknown;
         }
         let subsets = rules.iter().flat_map(|rule| &rule.subsets);
-        let same = subsets.clone().filter(|(known, _)| *known == name).map(|(_, labels)| labels);
-        let same: Vec<_> = same.collect();
+        let same = subsets.clone().filter(|subset| subset.name == name);
+        let same: Vec<_> = same.map(|subset| &subset.labels).collect();
         match same.is_empty() {
-            true => Subset::Missing(subsets.map(|(known, _)| *known).collect()),
+            true => Subset::Missing(subsets.map(|subset| subset.name).collect()),
             false => Subset::Labels(same),
         }
+    }
+
+    /// Whether a destination has other pods than those with this label only for when none of these
+    /// is healthy.
+    pub(crate) fn prefers(&self, to: &Destination<'_>, label: &str) -> bool {
+        let rules = self.rules.get(to.host.name()).into_iter().flatten();
+        let rules = rules.filter(|rule| rule.host.meets(to.host));
+        let mut subsets = rules.flat_map(|rule| &rule.subsets);
+        let name = to.subset.as_ref().map(|(name, _)| *name);
+        subsets.any(|subset| Some(subset.name) == name && subset.preferred == Some(label))
     }
 
     /// The selectors of a Service, in each form that lies there.
@@ -128,6 +148,15 @@ impl<'a> Versions<'a> {
             (false, false) => subsets.into_iter().flat_map(with).collect(),
         }
     }
+}
+
+/// The first label of `failoverPriority`, which Istio heeds beside `outlierDetection` only. A
+/// subset's policy goes before its DestinationRule's, field by field.
+fn preferred<'a>(subset: Option<&'a Node>, all: Option<&'a Node>) -> Option<&'a str> {
+    let field = |name| [subset, all].into_iter().flatten().find_map(|policy| policy.get(name));
+    field("outlierDetection")?;
+    let labels = field("loadBalancer")?.at(&["localityLbSetting", "failoverPriority"])?;
+    labels.items().first()?.text()
 }
 
 fn labels(node: Option<&Node>) -> Labels<'_> {

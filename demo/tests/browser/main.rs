@@ -289,6 +289,7 @@ async fn share(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     let half = on_v2(browser).await?;
     ensure!(20 < half && half < 60, "{half} of 60 on v2, of which 20 are the tester's");
     crossed(browser, 0).await?;
+    browser.until("document.querySelector('#filter').className === 'same'").await?;
     album.keep(browser, "graph-share.png").await?;
 
     const LEFT: &str = "\u{e012}";

@@ -9,7 +9,7 @@ from machine import Stopped
 from tier import PROJECT
 
 _INSTALLATIONS = ("", "trafficextension")
-_EXAMPLES = ("weather", "weather/original", "weather/v3", "weather/gateway-api", "template/harbour")
+_EXAMPLES = ("weather", "weather/original", "weather/v3", "weather/fallback", "weather/gateway-api", "template/harbour")
 
 
 def analyzed(tier, installation):

@@ -28,6 +28,7 @@ pub(super) fn check<'a>(
         }
         if !tracks.is_empty() {
             found.extend(wrong_pods(view, &reader, route, &tracks));
+            found.extend(no_fallback(view, &reader, route, &tracks));
         }
         found.extend(mirrors(view, &reader, route, &tracks, is_baselines));
         found.extend(edits(view, route, &tracks, is_about_tracks));
@@ -116,6 +117,8 @@ fn wrong_pods<'a>(
         let to = used.iter().find(wrong)?;
         let span = to.subset.as_ref().map_or(&to.host_span, |(_, span)| span);
         let pods = reader.pods(to).into_iter().next()?;
+        let mut hint =
+            format!("lead it to a subset with the labels that the workloads of {name} have");
         let what = match pods {
             Pods::Track(other) => {
                 let other = view.tracks.get(other).map_or("another", |other| other.name);
@@ -124,15 +127,47 @@ fn wrong_pods<'a>(
             Pods::Baseline { app, version } => {
                 format!("to version {version} of {app}, which is not among its workloads")
             }
+            Pods::Mixed { app } if reader.prefers(to, track, app) => {
+                hint = format!("where baseline may stand in, list {app} in the track's fallback");
+                format!("to every version of {app} where its own has no healthy pod")
+            }
             Pods::Mixed { app } => format!("to every version of {app}"),
             Pods::Unknown => return None,
         };
+        let message = format!("the route of track {name} leads {what}");
+        Some(warning(route, "wrong-version", span, message, hint))
+    })
+}
+
+/// Baseline may stand in for a track, and no request is led there.
+fn no_fallback<'a>(
+    view: &View<'_, 'a>,
+    reader: &Reader<'_, 'a>,
+    route: &Route<'a>,
+    tracks: &BTreeSet<usize>,
+) -> Option<Diagnostic<'a>> {
+    tracks.iter().filter_map(|place| view.tracks.get(*place)).find_map(|track| {
+        let (to, app) = route.used().find_map(|to| {
+            let Host::Service { namespace, .. } = to.host else { return None };
+            let app = reader.app(to).filter(|app| track.falls_back(app, namespace))?;
+            let own_only = reader.pods(to).iter().all(|pods| *pods == Pods::Track(track.place));
+            own_only.then_some((to, app))
+        })?;
+        let (name, version) = (track.name, &view.valid.config.labels.version);
+        let versions = track.of(app, None).flat_map(|member| &member.versions);
+        let own = versions.last().copied().unwrap_or(name);
         Some(warning(
             route,
-            "wrong-version",
-            span,
-            format!("the route of track {name} leads {what}"),
-            format!("lead it to a subset with the labels that the workloads of {name} have"),
+            "no-fallback",
+            to.subset.as_ref().map_or(&to.host_span, |(_, span)| span),
+            format!(
+                "baseline may stand in for {app} of track {name}, but this route leads to the \
+                 pods of {name} alone: without them it is answered 503"
+            ),
+            format!(
+                "lead it to a subset of every version with outlierDetection and \
+                 failoverPriority: [{version}={own}], or leave {app} out of the track's fallback"
+            ),
         ))
     })
 }

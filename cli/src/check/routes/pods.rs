@@ -95,9 +95,26 @@ impl<'v, 'a> Reader<'v, 'a> {
         match pods {
             Pods::Track(other) => other != track.place,
             // What has no version of the track's serves it from baseline.
-            Pods::Baseline { app, .. } | Pods::Mixed { app } => track.has(app, namespace),
+            Pods::Baseline { app, .. } => track.has(app, namespace),
+            Pods::Mixed { app } => {
+                track.has(app, namespace)
+                    && !(track.falls_back(app, namespace) && self.prefers(to, track, app))
+            }
             Pods::Unknown => false,
         }
+    }
+
+    /// Whether a destination has other versions of an app than the track's only for when none of
+    /// the track's pods is healthy.
+    pub(super) fn prefers(&self, to: &Destination<'_>, track: &Track<'_>, app: &str) -> bool {
+        let mut versions = track.of(app, None).flat_map(|member| &member.versions);
+        versions.any(|version| self.versions.prefers(to, &format!("{}={version}", self.version)))
+    }
+
+    /// Of which app a destination's pods are, if the files have their labels.
+    pub(super) fn app(&self, to: &Destination<'a>) -> Option<&'a str> {
+        let labels = self.versions.labels(to);
+        Some(labels.first()?.get(self.app).copied().unwrap_or_else(|| to.host.name()))
     }
 
     fn of_version(&self, app: &'a str, namespace: Option<&str>, version: &'a str) -> Pods<'a> {
