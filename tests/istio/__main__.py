@@ -48,7 +48,7 @@ def main():
 
 def run(folder):
     """The number of checks that failed: the first one that does ends it."""
-    from checks import admission, changes, egress, failures, manifests, metrics, neutral, story
+    from checks import admission, changes, egress, failures, manifests, metrics, native, neutral, story
     from tier import Tier
 
     checks = [
@@ -86,6 +86,14 @@ def run(folder):
         story.gateway_api,
         story.second_application,
         story.removed,
+        native.story,
+        native.counted,
+        native.bad_first,
+        native.bad_update,
+        native.bad_file,
+        native.upgrade,
+        native.fetched,
+        native.fetched_anew,
     ]
     began = time.monotonic()
     print("Starting the mesh", flush=True)
