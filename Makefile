@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native native-reproducible native-sanitize cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
@@ -70,7 +70,7 @@ native: toolchain ## Build the filter as a dynamic module of Envoy: dist/librele
 	@$(call dynamic_module,release-track-native,$(NATIVE))
 
 # In a folder of another name, from nothing.
-native-reproducible: native ## Check that the same sources make the same dynamic module in another folder
+reproduce: native ## Check that the same sources make the same dynamic module in another folder
 	@elsewhere=$$(mktemp -d); trap 'rm -r "$$elsewhere"' EXIT; mkdir "$$elsewhere/of-another-name"; \
 	git ls-files -z | xargs -0 cp --parents --target-directory "$$elsewhere/of-another-name"; \
 	$(MAKE) --no-print-directory --directory "$$elsewhere/of-another-name" native ARCH=$(ARCH); \

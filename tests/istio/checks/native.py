@@ -8,6 +8,8 @@ import json
 import re
 import socket
 import threading
+import urllib.error
+import urllib.request
 from collections import defaultdict
 
 import weather
@@ -105,7 +107,7 @@ def bad_file(tier, installation):
                 until(f"refusal by {pod.workload}", lambda: pod.logged(f"{module}: {why}"))
             traffic.wait(200)
         with _starting_gateway(tier) as (gateway, address):
-            until("refusal", lambda: gateway.logged("NOT ready: config received from XDS server, but was rejected"))
+            until("refusal", lambda: _is_refused(gateway))
             _apply(tier, installation, MODULE)
             gateway.wait_ready()
             _require(address, weather.story)
@@ -166,6 +168,7 @@ def fetched_anew(tier, installation):
         server.files = {wanted.path: wanted.content for wanted in (first, second)}
         _apply(tier, installation, MODULE, first.discovered)
         until("500 for everybody", lambda: set(tier.seen(8)) == {500})
+        until("module in each proxy", lambda: len(server.served[first.path]) == len(_proxied(tier)))
         _apply(tier, installation, MODULE, lambda manifest: first.discovered(manifest, again=True))
         weather.settle(tier.gateway)
         with weather.Traffic(tier.gateway, lambda user: (weather.BASELINE, *weather.story(user))) as traffic:
@@ -174,7 +177,7 @@ def fetched_anew(tier, installation):
                 return re.sub(r'"match":\[.*?\],', "", second.discovered(manifest, again))
 
             _apply(tier, installation, MODULE, undecided)
-            until("requests of each proxy for it", lambda: len(server.asked[second.path]) == len(_proxied(tier)))
+            until("module in each proxy", lambda: len(server.served[second.path]) == len(_proxied(tier)))
             weather.settle(tier.gateway)
             _apply(tier, installation, MODULE, lambda manifest: undecided(manifest, again=True))
             weather.settle(tier.gateway, _baseline)
@@ -246,6 +249,13 @@ def _require(address, expected):
         raise Stopped(f"a gateway that has just started: {fault}")
 
 
+def _is_refused(gateway):
+    """Ask its agent whether it is ready, which it logs if it is not, and why."""
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(f"http://{gateway.address}:15021/healthz/ready", timeout=10)
+    return gateway.logged("NOT ready: config received from XDS server, but was rejected")
+
+
 def _listens(address):
     try:
         socket.create_connection(address, timeout=10).close()
@@ -310,12 +320,11 @@ class _Server:
     """An HTTP server that the mesh knows, and that has modules."""
 
     def __init__(self, tier):
-        self.files, self.asked, self.may_answer = {}, defaultdict(set), threading.Event()
+        self.files, self.may_answer = {}, threading.Event()
+        self.asked, self.served = defaultdict(set), defaultdict(set)  # path: addresses
         self._tier = tier
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
             def do_GET(handler):
                 self.asked[handler.path].add(handler.client_address[0])
                 self.may_answer.wait(60)
@@ -324,6 +333,7 @@ class _Server:
                 handler.send_header("content-length", str(len(content)))
                 handler.end_headers()
                 handler.wfile.write(content)
+                self.served[handler.path].add(handler.client_address[0])
 
             def log_message(self, *_):
                 pass
