@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
-CHOICES := BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
-	MODULE NATIVE_TARGET OCI ONLY PORT PROMETHEUS PROMETHEUS_PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
+CHOICES := ARCH BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
+	MODULE OCI ONLY PORT PROMETHEUS PROMETHEUS_PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
 	SHARD TARGETS WITH
 MISSPELT := $(filter-out $(CHOICES) CARGO_% RUST%,$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(MISSPELT),)
@@ -58,23 +58,45 @@ build: toolchain ## Build the filter: dist/release-track.wasm
 
 # The newest version of glibc that the dynamic module may ask for.
 GLIBC := 2.34
-NATIVE_TARGET ?= $(shell rustc -vV 2> /dev/null | sed -n 's/^host: //p')
+# The processor that it is for: x86_64 or aarch64.
+MACHINE := $(shell uname -m)
+ARCH ?= $(MACHINE)
+NATIVE_TARGET := $(ARCH)-unknown-linux-gnu
+NATIVE := dist/$(if $(filter $(MACHINE),$(ARCH)),,$(ARCH)/)librelease-track.so
 
 # As for the module in WebAssembly, no path of this machine gets in. What it asks of the system is
 # checked: an image with an older glibc could not load it.
-native: toolchain ## Build the filter as a dynamic module of Envoy: dist/librelease-track.so
+native: toolchain ## Build the filter as a dynamic module of Envoy: dist/librelease-track.so; ARCH=aarch64: for another processor
 	@echo 'Building the dynamic module: the first time it takes a minute'
-	@$(call dynamic_module,release-track-native,dist/librelease-track.so)
+	@$(call dynamic_module,release-track-native,$(NATIVE))
+
+# In a folder of another name, from nothing.
+reproduce: native ## Check that the same sources make the same dynamic module in another folder
+	@elsewhere=$$(mktemp -d); trap 'rm -r "$$elsewhere"' EXIT; mkdir "$$elsewhere/of-another-name"; \
+	git ls-files -z | xargs -0 cp --parents --target-directory "$$elsewhere/of-another-name"; \
+	$(MAKE) --no-print-directory --directory "$$elsewhere/of-another-name" native ARCH=$(ARCH); \
+	cmp $(NATIVE) "$$elsewhere/of-another-name/$(NATIVE)"; \
+	echo '$(NATIVE) is the same, built elsewhere'
+
+native-sanitize: ## Run the dynamic module's tests under the sanitizers of addresses, leaks and threads; installs the nightly they need
+	@native/sanitize.sh
 
 # A dynamic module: $(call dynamic_module,package,file).
 define dynamic_module
+if [[ $(ARCH) != $(MACHINE) ]]; then \
+  command -v $(ARCH)-linux-gnu-gcc > /dev/null || { \
+    echo 'There is no $(ARCH)-linux-gnu-gcc to link with: install gcc-$(subst _,-,$(ARCH))-linux-gnu, as Debian calls it'; exit 1; \
+  }; \
+  export CARGO_TARGET_$$(tr a-z- A-Z_ <<< $(NATIVE_TARGET))_LINKER=$(ARCH)-linux-gnu-gcc; \
+  rustup --quiet target add $(NATIVE_TARGET); \
+fi; \
 cargo fetch --quiet --target $(NATIVE_TARGET); \
 home=$${CARGO_HOME:-$$HOME/.cargo}; \
 flags='--remap-path-prefix=$(CURDIR)='; \
 for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done; \
 CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile native --target $(NATIVE_TARGET) --package $(1) --lib; \
 install -D -m 644 target/$(NATIVE_TARGET)/native/lib$(subst -,_,$(1)).so $(2); \
-needs=$$(objdump -T $(2) | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1); \
+needs=$$(readelf --wide --dyn-syms $(2) | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1); \
 if [[ $$(printf '%s\n' "$$needs" GLIBC_$(GLIBC) | sort -V | tail -n 1) != GLIBC_$(GLIBC) ]]; then \
   echo "$(2) needs $$needs, and may need no more than GLIBC_$(GLIBC)"; exit 1; \
 fi; \
@@ -180,7 +202,7 @@ named-image:
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts
-	@$(MAKE) --no-print-directory build $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
+	@$(MAKE) --no-print-directory build native $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
 	@cargo build --quiet --package demo --package release-track-cli
 	@cargo build --quiet --package cases --package scenarios --examples
 	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) exec python3 tests/istio

@@ -3,7 +3,7 @@
 
 use crate::abi::fake::{self, Envoy};
 use crate::node::Node;
-use release_track::exchange::{Exchange, exchange};
+use release_track::exchange::{Exchange, Request, exchange};
 use release_track::filter::Filter;
 use release_track::istio::stats::Stat;
 use scenarios::Scenario;
@@ -17,9 +17,7 @@ const BYTES: usize = 1500;
 fn the_core_and_the_module_do_the_same() {
     let (mut refused, mut tracked, mut replied) = (0, 0, 0);
     for number in 0..SCENARIOS {
-        let mut bytes = vec![0; BYTES];
-        fastrand::Rng::with_seed(number << 32).fill(&mut bytes);
-        let scenario = Scenario::from_bytes(&bytes).unwrap();
+        let scenario = scenario(number);
         let (took, all) = compare(&scenario).unwrap_or_else(|differ| {
             panic!("scenario {number}: {differ}\n{scenario}");
         });
@@ -36,6 +34,33 @@ fn the_core_and_the_module_do_the_same() {
     );
 }
 
+pub(crate) fn scenario(number: u64) -> Scenario {
+    let mut bytes = vec![0; BYTES];
+    fastrand::Rng::with_seed(number << 32).fill(&mut bytes);
+    Scenario::from_bytes(&bytes).unwrap()
+}
+
+/// The Envoy of a scenario.
+pub(crate) fn envoy(scenario: &Scenario) -> Envoy {
+    let environment = scenario.environment.iter().map(|(n, v)| ((*n).into(), (*v).into()));
+    Envoy {
+        node: Node::new(scenario.node, &scenario.labels),
+        environment: environment.collect(),
+        now_ms: scenario.now_ms,
+        ..Envoy::default()
+    }
+}
+
+/// What it knows when this request comes.
+pub(crate) fn receive(request: &Request) {
+    fake::with(|envoy| {
+        envoy.now_ms += request.after_ms;
+        envoy.direction = Some(request.direction as u64);
+        (envoy.cluster, envoy.mtls) = (request.cluster.clone(), request.mtls);
+        envoy.tracked_cluster = request.tracked_cluster.clone();
+    });
+}
+
 /// What must be equal of an exchange.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
@@ -49,13 +74,7 @@ struct Seen {
 
 /// Whether both take the configuration (else they are neutral), and what both did.
 fn compare(scenario: &Scenario) -> Result<(bool, Vec<Seen>), String> {
-    let environment = scenario.environment.iter().map(|(n, v)| ((*n).into(), (*v).into()));
-    fake::begin(Envoy {
-        node: Node::new(scenario.node, &scenario.labels),
-        environment: environment.collect(),
-        now_ms: scenario.now_ms,
-        ..Envoy::default()
-    });
+    fake::begin(envoy(scenario));
     let config = fake::configure("release-track", &scenario.config);
     let mut proxy = scenario.proxy();
     let filter = Filter::configure(&mut proxy, scenario.config.as_bytes());
@@ -67,13 +86,8 @@ fn compare(scenario: &Scenario) -> Result<(bool, Vec<Seen>), String> {
     let mut all = Vec::new();
     for (number, request) in scenario.requests.iter().enumerate() {
         let by_core = Seen::of(exchange(&filter, &mut proxy, request));
-        let before = fake::with(|envoy| {
-            envoy.now_ms += request.after_ms;
-            envoy.direction = Some(request.direction as u64);
-            (envoy.cluster, envoy.mtls) = (request.cluster.clone(), request.mtls);
-            envoy.tracked_cluster = request.tracked_cluster.clone();
-            envoy.metrics.clone()
-        });
+        receive(request);
+        let before = fake::with(|envoy| envoy.metrics.clone());
         config.pass_lines(&request.headers, &request.response);
         let by_module = Seen::by_module(&before);
         if by_core != by_module {

@@ -18,6 +18,8 @@ mod abi;
 mod counters;
 #[cfg(test)]
 mod differential;
+#[cfg(test)]
+mod faults;
 mod module;
 mod node;
 mod process;

@@ -16,9 +16,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const INBOUND: &[u8] = b"release-track/inbound";
 const OUTBOUND: &[u8] = b"release-track/outbound";
 
-/// How often a hook has panicked in this process.
-static PANICS: AtomicU64 = AtomicU64::new(0);
-
 /// Envoy's log.
 struct Logger;
 
@@ -59,7 +56,7 @@ pub(crate) fn tell_panic(panic: &str) {
 
 /// A hook has panicked.
 pub(crate) fn has_panicked() {
-    PANICS.fetch_add(1, Ordering::Relaxed);
+    process::panics().fetch_add(1, Ordering::Relaxed);
 }
 
 /// A configuration at work.
@@ -72,6 +69,12 @@ pub(crate) struct Config {
     /// Milliseconds of the Unix epoch.
     next_tick: AtomicU64,
 }
+
+/// Workers share it.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Config>();
+};
 
 /// What a proxy needs beside the request at hand.
 pub(crate) struct Settings {
@@ -100,7 +103,7 @@ impl Settings {
     /// Hands on the panics that nobody has counted yet.
     fn count_panics(&self, envoy: &abi::Stream<'_>) {
         if let Some(id) = self.panics {
-            envoy.increment_counter(id, &[], PANICS.swap(0, Ordering::Relaxed));
+            envoy.increment_counter(id, &[], process::panics().swap(0, Ordering::Relaxed));
         }
     }
 }
@@ -108,8 +111,8 @@ impl Settings {
 impl Config {
     /// `None`: it is refused, and the log says why.
     pub(crate) fn new(envoy: &abi::Config<'_>, name: &[u8], json: &[u8]) -> Option<Self> {
-        let (metrics, recorded) = (Metrics::default(), Vec::new());
-        let mut host = Startup { envoy, node: process::node(), metrics, recorded };
+        let (node, metrics, recorded) = (process::node(), Metrics::default(), Vec::new());
+        let mut host = Startup { envoy, node: &node, metrics, recorded };
         let filter = Filter::configure(&mut host, json)?;
         let Startup { metrics, recorded, .. } = host;
         let direction = match name {
@@ -136,7 +139,7 @@ impl Config {
                 self.settings.metrics.record(envoy, *gauge, *value);
             }
         }
-        if PANICS.load(Ordering::Relaxed) > 0 {
+        if process::panics().load(Ordering::Relaxed) > 0 {
             self.settings.count_panics(envoy);
         }
         let Some(period) = self.filter.ticks() else { return };
@@ -251,7 +254,6 @@ mod tests {
 
     fn counted() -> BTreeMap<String, u64> {
         let metrics = fake::with(|envoy| envoy.metrics.clone()).into_iter();
-        // Panics are the process's, and another test has one.
         let gauges = ["release_track.share", "release_track.guard", "release_track.configuration"];
         let is_other = |name: &str| {
             gauges.iter().any(|gauge| name.starts_with(gauge)) || name.contains("panics")
@@ -314,24 +316,56 @@ mod tests {
 
     #[test]
     fn whatever_call_fails_the_request_goes_on() {
-        for (envoy, name) in [
-            (gateway(), "release-track"),
-            (Envoy { direction: Some(2), ..sidecar() }, "release-track"),
-            (sidecar(), "release-track/inbound"),
-        ] {
+        let outbound = || Envoy { direction: Some(2), ..sidecar() };
+        let proxies: [(fn() -> Envoy, &str); 3] = [
+            (gateway, "release-track"),
+            (outbound, "release-track"),
+            (sidecar, "release-track/inbound"),
+        ];
+        for (envoy, name) in proxies {
             for number in 1.. {
-                let config = start(Envoy { fails: Some(number), ..envoy.clone() }, name);
+                let config = start(Envoy { fails: Some(number), ..envoy() }, name);
                 let track = ("x-release-track", "v2");
                 let request = [("cookie", "user=tester"), ("x-request-id", ID), track];
                 let goes_on = config.pass(&request, OK);
                 let status = fake::with(|envoy| envoy.reply.as_ref().map(|reply| reply.0));
                 assert!(goes_on || status == Some(421), "{name}, call {number}");
+                assert_eq!(fake::panics(), 0, "{name}, call {number}");
                 if fake::with(|envoy| envoy.calls < number) {
                     assert!(number > 10, "only {number} calls can fail");
                     break;
                 }
             }
         }
+    }
+
+    #[test]
+    fn workers_share_configurations_and_what_is_remembered() {
+        const WORKERS: usize = 4;
+        let node = Node::new(SIDECAR, &[("app", "advertisement"), ("version", "v1")]);
+        let arrives = start(Envoy { node, ..sidecar() }, "release-track/inbound");
+        let leaves = fake::configure("release-track/outbound", CONFIG).unwrap();
+        let process = fake::with(|envoy| envoy.clone());
+        std::thread::scope(|scope| {
+            for worker in 0..WORKERS {
+                let (process, arrives, leaves) = (process.clone(), &arrives, &leaves);
+                scope.spawn(move || {
+                    fake::begin(process);
+                    for number in 0..200 {
+                        // Few enough that all are remembered.
+                        let id = 0x3376_878b_0000 + worker * 8 + number % 8;
+                        let trace = format!("00-73cf9109747e4c2392e0{id:012x}-00f067aa0ba902b7-01");
+                        let trace = ("traceparent", trace.as_str());
+                        assert!(leaves.pass(&[trace], OK));
+                        assert_eq!(value("x-release-track").is_some(), number >= 8, "{number}");
+                        assert!(arrives.pass(&[("x-release-track", "v2"), trace], OK));
+                        assert!(leaves.pass(&[trace], OK));
+                        assert_eq!(value("x-release-track").as_deref(), Some("v2"), "{number}");
+                    }
+                    assert_eq!(fake::panics(), 0);
+                });
+            }
+        });
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What the process knows, whatever request is at hand: the time, chance, its environment, its node,
-//! and its shared data.
+//! its shared data, and how often it panicked.
 
 #[cfg(not(test))]
 pub(crate) use real::*;
@@ -12,7 +12,9 @@ pub(crate) use crate::abi::fake::process::*;
 mod real {
     use crate::node::Node;
     use crate::shared::SharedData;
+    use std::ops::Deref;
     use std::sync::LazyLock;
+    use std::sync::atomic::AtomicU64;
     use std::time::{SystemTime, UNIX_EPOCH};
 
     pub(crate) use crate::abi::random;
@@ -28,7 +30,7 @@ mod real {
     }
 
     /// Read once, when the first configuration arrives.
-    pub(crate) fn node() -> &'static Node {
+    pub(crate) fn node() -> impl Deref<Target = Node> {
         static NODE: LazyLock<Node> = LazyLock::new(|| {
             let arguments = std::fs::read("/proc/self/cmdline").unwrap_or_default();
             Node::read(&arguments).unwrap_or_else(|why| {
@@ -36,11 +38,17 @@ mod real {
                 Node::default()
             })
         });
-        &NODE
+        &*NODE
     }
 
-    pub(crate) fn shared() -> &'static SharedData {
+    pub(crate) fn shared() -> impl Deref<Target = SharedData> {
         static SHARED: LazyLock<SharedData> = LazyLock::new(SharedData::default);
-        &SHARED
+        &*SHARED
+    }
+
+    /// Panics of hooks that no counter has been told yet.
+    pub(crate) fn panics() -> impl Deref<Target = AtomicU64> {
+        static PANICS: AtomicU64 = AtomicU64::new(0);
+        &PANICS
     }
 }

@@ -48,7 +48,7 @@ def main():
 
 def run(folder):
     """The number of checks that failed: the first one that does ends it."""
-    from checks import admission, changes, egress, failures, fallback, manifests, metrics, neutral, story, watch
+    from checks import admission, changes, egress, failures, fallback, manifests, metrics, native, neutral, story, watch
     from tier import Tier
 
     checks = [
@@ -89,6 +89,14 @@ def run(folder):
         story.gateway_api,
         story.second_application,
         story.removed,
+        native.story,
+        native.counted,
+        native.bad_first,
+        native.bad_update,
+        native.bad_file,
+        native.upgrade,
+        native.fetched,
+        native.fetched_anew,
     ]
     began = time.monotonic()
     print("Starting the mesh", flush=True)

@@ -10,12 +10,13 @@ from node import Node
 from pod import Image
 
 HERE = Path(__file__).parent
+MODULE = "/etc/release-track/librelease-track.so"  # in each proxy, as an image volume brings it
 
 
 class Mesh:
     """Running when constructed: istiod and the ingress gateway are ready."""
 
-    def __init__(self, parts, envoy, weather):
+    def __init__(self, parts, envoy, weather, module):
         programs = parts / "bin"
         self._istioctl = programs / "istioctl"
         images = {
@@ -27,6 +28,7 @@ class Mesh:
                 {
                     "/usr/local/bin/pilot-agent": programs / "pilot-agent",
                     "/usr/local/bin/envoy": envoy,
+                    MODULE: module,
                     "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": parts / "istio/envoy_bootstrap_tmpl.json",
                 },
                 1337,

@@ -53,12 +53,17 @@ class Node:
             list(at_once.map(Pod.stop, gone))
         self.sync()
 
-    def roll(self, pod):
-        """A new pod in the place of one, as a rollout makes it: the old one ends once the new one is ready."""
+    def beside(self, pod):
+        """A new pod of the same Deployment, which nobody has waited for, and no Service knows."""
         path = f"/apis/apps/v1/namespaces/{pod.namespace}/deployments/{pod.workload}"
         new = Pod(self._cluster, self._cluster.get(path), self._images, next(self._addresses))
         new.resolve(list(self._names()), self._world)
         new.start()
+        return new
+
+    def roll(self, pod):
+        """A new pod in the place of one, as a rollout makes it: the old one ends once the new one is ready."""
+        new = self.beside(pod)
         new.wait_ready()
         self.pods[pod.namespace, pod.workload] = new
         self._end(pod)

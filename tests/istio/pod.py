@@ -145,6 +145,12 @@ class Pod:
                 if mount["name"] in volumes:
                     self._provide_volume(volumes[mount["name"]], self._inside(mount["mountPath"]))
 
+    def put(self, path, content):
+        """A file that a volume of its proxy brings while it runs."""
+        file = self._root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
     def tell(self, container, line):
         """A line on the standard input of a container that logs it once it has obeyed."""
         process = self._containers[container]

@@ -24,7 +24,9 @@ class Tier:
     def __init__(self, parts):
         self._copies = itertools.count()
         self.registry = Registry(parts / "bin")
-        self.mesh = Mesh(parts, os.environ["ENVOY"], PROJECT / "target/debug/demo")
+        self.mesh = Mesh(
+            parts, os.environ["ENVOY"], PROJECT / "target/debug/demo", PROJECT / "dist/librelease-track.so"
+        )
         self.kubectl = self.mesh.cluster.kubectl
         self.node = self.mesh.node
         self.mutual_tls(STRICT)

@@ -10,6 +10,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub(crate) type Lines = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -22,7 +24,9 @@ pub(crate) struct Envoy {
     pub(crate) now_ms: u64,
     /// The last "random" number: they are counted from one.
     pub(crate) random: u128,
-    pub(crate) shared: Option<&'static SharedData>,
+    /// Of the process: its threads may have both together.
+    pub(crate) shared: Arc<SharedData>,
+    pub(crate) panics: Arc<AtomicU64>,
     pub(crate) request: Lines,
     pub(crate) response: Lines,
     pub(crate) cluster: Option<String>,
@@ -70,23 +74,33 @@ fn call<T>(failed: T, call: impl FnOnce(&mut Envoy) -> T) -> T {
     })
 }
 
-/// Another process.
+/// How often a hook has panicked in this process.
+pub(crate) fn panics() -> u64 {
+    with(|envoy| {
+        let told = envoy.metrics.get("release_track.panics_total").copied().unwrap_or_default();
+        told + envoy.panics.load(Relaxed)
+    })
+}
+
+/// Another process, or another thread of one.
 pub(crate) fn begin(process: Envoy) {
-    with(|envoy| *envoy = Envoy { shared: Some(Box::leak(Box::default())), ..process });
+    with(|envoy| *envoy = process);
 }
 
 /// What the process knows, of this thread.
 pub(crate) mod process {
-    use super::with;
+    use super::{call, with};
     use crate::node::Node;
     use crate::shared::SharedData;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
 
     pub(crate) fn now_ms() -> Option<u64> {
-        Some(with(|envoy| envoy.now_ms))
+        call(None, |envoy| Some(envoy.now_ms))
     }
 
     pub(crate) fn random() -> Option<[u8; 16]> {
-        with(|envoy| {
+        call(None, |envoy| {
             envoy.random += 1;
             Some(envoy.random.to_be_bytes())
         })
@@ -96,12 +110,16 @@ pub(crate) mod process {
         with(|envoy| envoy.environment.get(name).cloned())
     }
 
-    pub(crate) fn node() -> &'static Node {
-        Box::leak(Box::new(with(|envoy| envoy.node.clone())))
+    pub(crate) fn node() -> Box<Node> {
+        Box::new(with(|envoy| envoy.node.clone()))
     }
 
-    pub(crate) fn shared() -> &'static SharedData {
-        with(|envoy| envoy.shared.unwrap())
+    pub(crate) fn shared() -> Arc<SharedData> {
+        with(|envoy| envoy.shared.clone())
+    }
+
+    pub(crate) fn panics() -> Arc<AtomicU64> {
+        with(|envoy| envoy.panics.clone())
     }
 }
 
@@ -135,6 +153,9 @@ unsafe fn list<'a, T>(data: *const T, size: usize) -> &'a [T] {
 
 /// A configuration that the module has taken.
 pub(crate) struct Configured(*const module::Config);
+
+// SAFETY: Envoy's workers share one, and the compiler has proved that a `Config` may be shared.
+unsafe impl Sync for Configured {}
 
 impl Drop for Configured {
     fn drop(&mut self) {

@@ -10,7 +10,7 @@ from tier import PERMISSIVE, PROJECT, STRICT
 def wasm_plugin(tier, installation):
     """The story, with the WasmPlugin"""
     tier.install(installation)
-    return _story(tier, tier.gateway)
+    return told(tier, tier.gateway)
 
 
 def traffic_extension(tier, installation):
@@ -18,9 +18,9 @@ def traffic_extension(tier, installation):
     tier.install(installation)
     tier.remove(installation)
     tier.install(installation / "trafficextension")
-    told = _story(tier, tier.gateway)
+    answered = told(tier, tier.gateway)
     tier.remove(installation / "trafficextension")
-    return told
+    return answered
 
 
 def gateway_api(tier, installation):
@@ -32,7 +32,7 @@ def gateway_api(tier, installation):
     # Istio's own controller makes it.
     until("Deployment of the gateway", lambda: tier.kubectl("get", "deployment", _GATEWAY, "--namespace=weather"))
     tier.node.sync()
-    told = _story(tier, tier.entrance(_GATEWAY, "weather"))
+    answered = told(tier, tier.entrance(_GATEWAY, "weather"))
     for name in "gateway", "services", "routes":
         tier.kubectl("delete", "-f", PROJECT / f"examples/weather/gateway-api/{name}.yaml")
     # This cluster has no garbage collector.
@@ -40,7 +40,7 @@ def gateway_api(tier, installation):
     tier.kubectl("apply", "-k", PROJECT / "examples/weather")
     tier.node.sync()
     weather.settle(tier.gateway)
-    return told
+    return answered
 
 
 _GATEWAY = "weather-gateway-istio"
@@ -103,7 +103,8 @@ def removed(tier, installation):
     return f"{weather.send(tier.gateway, 400, weather.nothing)} requests"
 
 
-def _story(tier, gateway):
+def told(tier, gateway):
+    """Requests of every user, whatever the applications forward, and that mutual TLS is strict."""
     weather.settle(gateway)
     if _plain_call(tier) is not None:
         raise Stopped("mutual TLS is strict, but a plain call to a pod was answered")
