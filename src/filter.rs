@@ -334,7 +334,8 @@ fn depends_on(config: &Config) -> Vec<Box<str>> {
     for subject in config.rules.subjects() {
         match subject {
             Subject::Cookie(_) => add("cookie"),
-            Subject::Header(name) => add(&String::from_utf8_lossy(name)),
+            // The name of a header is a token, all of it ASCII.
+            Subject::Header(name) => add(str::from_utf8(name).unwrap_or_default()),
             Subject::QueryParam(_) | Subject::Uri | Subject::Method | Subject::Authority => {}
         }
     }

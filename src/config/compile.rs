@@ -20,8 +20,8 @@ use crate::decide::token::{PreviewConfig, PreviewKeys};
 use crate::guard::{Guard, Guards, Limits};
 use crate::istio::cluster::Domains;
 use crate::istio::node::{App, Labels, Workload};
+use crate::syntax::numbers::{Numbers, number};
 use crate::track::{Name, Names, TrackId};
-use std::collections::BTreeSet;
 
 const TRACKS: Step<'_> = Step::Field("tracks");
 
@@ -217,15 +217,15 @@ fn compile_limits(guard: &fields::Guard) -> Limits {
 
 #[cold]
 fn check_subjects(rules: &[Rule]) -> Result<(), Error> {
-    let mut cookies = BTreeSet::new();
-    let mut headers = BTreeSet::new();
-    let mut parameters = BTreeSet::new();
+    let mut cookies = Numbers::default();
+    let mut headers = Numbers::default();
+    let mut parameters = Numbers::default();
     for rule in rules {
         for condition in &rule.conditions {
             match &condition.subject {
-                Subject::Cookie(name) => cookies.insert(&**name),
-                Subject::Header(name) => headers.insert(&**name),
-                Subject::QueryParam(name) => parameters.insert(&**name),
+                Subject::Cookie(name) => number(&mut cookies, name.clone(), 0),
+                Subject::Header(name) => number(&mut headers, name.clone(), 0),
+                Subject::QueryParam(name) => number(&mut parameters, name.clone(), 0),
                 Subject::Uri | Subject::Method | Subject::Authority => continue,
             };
         }

@@ -7,6 +7,7 @@
 //! that took.
 
 use super::error::{Error, SHOWN, Step, json_path, shown};
+use crate::syntax::numbers::{Numbers, number};
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess,
@@ -15,7 +16,6 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::Number;
 use siphasher::sip::SipHasher24;
-use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::hash::Hasher;
 use std::slice;
@@ -224,8 +224,10 @@ impl<'de> Visitor<'de> for AnyValue {
 /// Where the first name stands that has stood before.
 #[cold]
 pub(super) fn repeated(names: &mut dyn Iterator<Item = &str>) -> Option<usize> {
-    let mut known = BTreeSet::new();
-    names.enumerate().find(|(_, name)| !known.insert(name.as_bytes())).map(|(at, _)| at)
+    let mut known = Numbers::default();
+    let mut names = (0..).zip(names);
+    let found = names.find(|(at, name)| *number(&mut known, name.as_bytes().into(), *at) != *at);
+    found.map(|(at, _)| at as usize)
 }
 
 /// What a type is read from.

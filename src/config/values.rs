@@ -158,7 +158,11 @@ strings! {
         if name.contains('*') && name.bytes().all(|b| matches!(b, b'*' | b'.')) {
             return Err("for every host to be inside, write strip: false instead".into());
         }
-        let domain = name.trim_start_matches("*.").trim_matches('.');
+        let mut domain = &*name;
+        while let Some(inner) = domain.strip_prefix("*.") {
+            domain = inner;
+        }
+        let domain = domain.trim_matches('.');
         match is_domain(domain) {
             true => Ok(domain.to_ascii_lowercase().into()),
             false => Err("a domain such as corp.example is expected here, for all hosts under it: no address, range, port, URL or other pattern".into()),

@@ -43,8 +43,9 @@ impl Share {
         match self {
             Self::Fixed(share) => share,
             Self::Ramp { from, to, start_ms, over_ms } => {
-                let passed = u128::from(now_ms.saturating_sub(start_ms).min(over_ms));
-                let way = u128::from(from.abs_diff(to)) * passed / u128::from(over_ms.max(1));
+                let passed = now_ms.saturating_sub(start_ms).min(over_ms);
+                // No product is too large before a ramp lasts thousands of years.
+                let way = passed.saturating_mul(from.abs_diff(to).into()) / over_ms.max(1);
                 if from <= to { from + way as u32 } else { from - way as u32 }
             }
         }

@@ -3,5 +3,6 @@
 pub mod base64;
 pub mod cookie;
 pub mod hex;
+pub(crate) mod numbers;
 pub mod pattern;
 pub mod target;

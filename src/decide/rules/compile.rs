@@ -2,7 +2,7 @@
 
 use super::condition::{Condition, Rule, Subject, Test};
 use super::table::{Compared, Compiled, Rules, Table};
-use std::collections::HashMap;
+use crate::syntax::numbers::{Numbers, number};
 
 /// A subject's values, each with a condition that it satisfies.
 type List = Vec<(Box<[u8]>, u32)>;
@@ -63,9 +63,9 @@ impl Rules {
     fn subject(&mut self, subject: Subject, lists: &mut Vec<List>) -> u32 {
         let next = self.subjects.len() as u32;
         let place = match &subject {
-            Subject::Cookie(name) => *self.places.cookies.entry(name.clone()).or_insert(next),
-            Subject::Header(name) => *self.places.headers.entry(name.clone()).or_insert(next),
-            Subject::QueryParam(name) => *self.places.params.entry(name.clone()).or_insert(next),
+            Subject::Cookie(name) => *number(&mut self.places.cookies, name.clone(), next),
+            Subject::Header(name) => *number(&mut self.places.headers, name.clone(), next),
+            Subject::QueryParam(name) => *number(&mut self.places.params, name.clone(), next),
             Subject::Uri => *self.places.uri.get_or_insert(next),
             Subject::Method => *self.places.method.get_or_insert(next),
             Subject::Authority => *self.places.authority.get_or_insert(next),
@@ -74,7 +74,7 @@ impl Rules {
             if let Subject::Cookie(name) = &subject {
                 self.places.cookie_names.add(name);
             }
-            self.subjects.push(Table { subject, values: HashMap::default(), hits: Vec::new() });
+            self.subjects.push(Table { subject, values: Numbers::default(), hits: Vec::new() });
             lists.push(Vec::new());
         }
         place
@@ -88,11 +88,11 @@ impl Table {
         let mut chain: Vec<(u32, u32)> = Vec::with_capacity(list.len());
         for (value, condition) in list {
             let next = chain.len() as u32;
-            let last = self.values.entry(value).or_insert(NONE);
+            let last = number(&mut self.values, value, NONE);
             chain.push((condition, *last));
             *last = next;
         }
-        let mut places: HashMap<Vec<u32>, u32> = HashMap::new();
+        let mut places = Numbers::default();
         for place in self.values.values_mut() {
             let mut conditions = Vec::new();
             while let Some((condition, before)) = chain.get(*place as usize) {
@@ -102,10 +102,12 @@ impl Table {
                 }
                 *place = *before;
             }
-            *place = *places.entry(conditions).or_insert_with_key(|conditions| {
-                self.hits.push(conditions.clone());
-                (self.hits.len() - 1) as u32
-            });
+            let next = self.hits.len() as u32;
+            let key = conditions.iter().flat_map(|c| c.to_le_bytes()).collect();
+            *place = *number(&mut places, key, next);
+            if *place == next {
+                self.hits.push(conditions);
+            }
         }
     }
 }

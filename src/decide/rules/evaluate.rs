@@ -8,6 +8,7 @@ use crate::host::explain::Step;
 use crate::host::header_map::HeaderMap;
 use crate::syntax::{cookie, target};
 use crate::track::{Names, TrackId};
+use std::cmp::Reverse;
 
 impl Rules {
     /// The track of the first rule that the request satisfies and that is taken. `take` is asked
@@ -42,20 +43,18 @@ impl Rules {
         }
         if facts.is_explaining() {
             // Who asks why hears of every rule, not only of those that may hold.
-            scratch.called = (0..self.rules.len() as u32).collect();
+            scratch.called = (0..self.rules.len() as u32).map(Reverse).collect();
         } else if scratch.called.is_empty() && self.always.is_empty() {
             return None;
         } else {
-            scratch.called.extend(&self.always);
-            scratch.called.sort_unstable();
+            scratch.called.extend(self.always.iter().copied().map(Reverse));
         }
-        let called = std::mem::take(&mut scratch.called);
         let mut passed_over = None;
-        let found = called.iter().find_map(|place| {
-            let rule = self.rules.get(*place as usize)?;
+        while let Some(Reverse(place)) = scratch.called.pop() {
+            let Some(rule) = self.rules.get(place as usize) else { continue };
             let track = rule.track;
             if passed_over == Some(track) || !self.satisfies(facts, headers, names, rule, scratch) {
-                return None;
+                continue;
             }
             facts.explain(Step::Matched { track: names.of(track), rule: rule.index });
             match take(facts, Held { track, rule: rule.index, share: rule.share }) {
@@ -63,10 +62,8 @@ impl Rules {
                 Take::NotIt => {}
                 Take::NotItsTrack => passed_over = Some(track),
             }
-            None
-        });
-        scratch.called = called;
-        found
+        }
+        None
     }
 
     /// Looks up the values of one line of the request, in the tables of all subjects that it has.
@@ -100,7 +97,7 @@ impl Rules {
             if scratch.is_known(*condition).is_none() {
                 scratch.learn(*condition, Some(true));
                 if let Some(condition) = self.conditions.get(*condition as usize) {
-                    scratch.called.extend(&condition.calls);
+                    scratch.called.extend(condition.calls.iter().copied().map(Reverse));
                 }
             }
         }

@@ -2,10 +2,11 @@
 //! nothing. Every worker has one, for all its configurations.
 
 use super::condition::Holds;
-use super::table::Fnv1a;
 use crate::host::header_map::Place;
+use crate::syntax::numbers::Fnv1a;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
 use std::hash::BuildHasherDefault;
 
 #[derive(Debug, Default)]
@@ -17,8 +18,8 @@ pub(super) struct Scratch {
     /// By condition: `None` = not known yet.
     known: Vec<Option<Holds>>,
     touched: Vec<u32>,
-    /// The rules that may hold.
-    pub(super) called: Vec<u32>,
+    /// The rules that may hold, of which the first is taken out first.
+    pub(super) called: BinaryHeap<Reverse<u32>>,
     values: Values,
 }
 
@@ -55,7 +56,7 @@ impl Scratch {
             seen: HashSet::with_hasher(BuildHasherDefault::new()),
             known: Vec::new(),
             touched: Vec::new(),
-            called: Vec::new(),
+            called: BinaryHeap::new(),
             values: Values { are_gathered: false, all: Vec::new(), heads: Vec::new() },
         }
     }

@@ -3,9 +3,8 @@
 use super::condition::{Subject, Test};
 use crate::decide::share::Share;
 use crate::host::header_map::Sieve;
+use crate::syntax::numbers::Numbers;
 use crate::track::TrackId;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 /// A configuration's rules, in order, ready to decide.
 #[derive(Debug, Default)]
@@ -25,17 +24,15 @@ pub struct Rules {
 /// there are many.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    pub(super) cookies: Map<u32>,
+    pub(super) cookies: Numbers,
     /// Of the cookies' names: it tells most others apart.
     pub(super) cookie_names: Sieve,
-    pub(super) headers: Map<u32>,
-    pub(super) params: Map<u32>,
+    pub(super) headers: Numbers,
+    pub(super) params: Numbers,
     pub(super) uri: Option<u32>,
     pub(super) method: Option<u32>,
     pub(super) authority: Option<u32>,
 }
-
-pub(super) type Map<T> = HashMap<Box<[u8]>, T, BuildHasherDefault<Fnv1a>>;
 
 #[derive(Debug)]
 pub(super) struct Compiled {
@@ -59,7 +56,7 @@ pub(super) struct Compared {
 pub(super) struct Table {
     pub(super) subject: Subject,
     /// A value, and its place in `hits`.
-    pub(super) values: Map<u32>,
+    pub(super) values: Numbers,
     /// Conditions that hold for a value; values of one list share one.
     pub(super) hits: Vec<Vec<u32>>,
 }
@@ -72,27 +69,5 @@ impl Rules {
 
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
-    }
-}
-
-/// FNV-1a, 64 bits. The tables hold configured values only, so no client can fill one with
-/// colliding keys.
-pub(super) struct Fnv1a(u64);
-
-impl Default for Fnv1a {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv1a {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
