@@ -48,7 +48,19 @@ def main():
 
 def run(folder):
     """The number of checks that failed: the first one that does ends it."""
-    from checks import admission, changes, egress, failures, fallback, manifests, metrics, native, neutral, story, watch
+    from checks import (
+        admission,
+        changes,
+        egress,
+        failures,
+        fallback,
+        manifests,
+        metrics,
+        native,
+        neutral,
+        story,
+        watch,
+    )
     from tier import Tier
 
     checks = [
