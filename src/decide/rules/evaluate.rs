@@ -194,11 +194,11 @@ impl Places {
                 let (path, query) = target::split(line);
                 give(scratch, self.uri.as_ref(), path);
                 if !self.params.is_empty() {
-                    scratch.seen.clear();
+                    scratch.begin_query();
                     for (param, value) in target::pairs(query) {
                         // The first value counts.
                         let known = self.params.get(param);
-                        let subject = known.filter(|place| scratch.seen.insert(**place));
+                        let subject = known.filter(|place| scratch.is_first(**place));
                         give(scratch, subject, value);
                     }
                 }
