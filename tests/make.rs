@@ -3,6 +3,8 @@
 //! A machine is a PATH of its own: the programs that a Makefile needs anywhere, and stand-ins for
 //! those of Rust.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

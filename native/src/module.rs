@@ -316,25 +316,23 @@ mod tests {
 
     #[test]
     fn whatever_call_fails_the_request_goes_on() {
-        let outbound = || Envoy { direction: Some(2), ..sidecar() };
-        let proxies: [(fn() -> Envoy, &str); 3] = [
-            (gateway, "release-track"),
-            (outbound, "release-track"),
-            (sidecar, "release-track/inbound"),
-        ];
-        for (envoy, name) in proxies {
-            for number in 1.. {
-                let config = start(Envoy { fails: Some(number), ..envoy() }, name);
-                let track = ("x-release-track", "v2");
-                let request = [("cookie", "user=tester"), ("x-request-id", ID), track];
-                let goes_on = config.pass(&request, OK);
-                let status = fake::with(|envoy| envoy.reply.as_ref().map(|reply| reply.0));
-                assert!(goes_on || status == Some(421), "{name}, call {number}");
-                assert_eq!(fake::panics(), 0, "{name}, call {number}");
-                if fake::with(|envoy| envoy.calls < number) {
-                    assert!(number > 10, "only {number} calls can fail");
-                    break;
-                }
+        fail_each_call(gateway, "release-track");
+        fail_each_call(|| Envoy { direction: Some(2), ..sidecar() }, "release-track");
+        fail_each_call(sidecar, "release-track/inbound");
+    }
+
+    fn fail_each_call(envoy: impl Fn() -> Envoy, name: &str) {
+        for number in 1.. {
+            let config = start(Envoy { fails: Some(number), ..envoy() }, name);
+            let track = ("x-release-track", "v2");
+            let request = [("cookie", "user=tester"), ("x-request-id", ID), track];
+            let goes_on = config.pass(&request, OK);
+            let status = fake::with(|envoy| envoy.reply.as_ref().map(|reply| reply.0));
+            assert!(goes_on || status == Some(421), "{name}, call {number}");
+            assert_eq!(fake::panics(), 0, "{name}, call {number}");
+            if fake::with(|envoy| envoy.calls < number) {
+                assert!(number > 10, "only {number} calls can fail");
+                break;
             }
         }
     }

@@ -270,6 +270,8 @@ fn is_tagged_inside(name: &str, text: &[u8], tagger: &Tagger) -> bool {
 }
 
 /// Datadog hands on the low half in decimal, and the high one among its tags.
+#[cold]
+#[inline(never)]
 fn spoilt_datadog(headers: &HeaderMap<'_>, line: &[u8], tagger: &Tagger) -> Option<Vec<u8>> {
     let low: u64 = str::from_utf8(line).ok()?.trim().parse().ok()?;
     let tags = headers.lines(DATADOG_TAGS.as_bytes()).flat_map(|tags| tags.split(|b| *b == b','));

@@ -254,8 +254,41 @@ impl<'de> Place<'de> {
         }
     }
 
+    #[inline(never)]
     fn fields(self) -> Result<Fields<'de>, Failure> {
         Ok(Fields { fields: self.object()?.iter(), value: None, secret: self.secret })
+    }
+
+    #[inline(never)]
+    fn items(self) -> Result<Items<'de>, Failure> {
+        match self.node {
+            Node::List(items) => Ok(Items { items: items.iter(), index: 0, secret: self.secret }),
+            _ if self.secret => Err(de::Error::custom("expected a list of keys")),
+            _ => Err(de::Error::custom("expected a list")),
+        }
+    }
+
+    #[inline(never)]
+    fn text(self) -> Result<&'de str, Failure> {
+        match self.node {
+            Node::String(text) => Ok(text),
+            _ => Err(de::Error::custom("expected a string; quote it")),
+        }
+    }
+
+    /// A string, or an object that has one field.
+    #[inline(never)]
+    fn variant(self, strings: &[&str]) -> Result<Option<Variant<'de>>, Failure> {
+        match self.node {
+            Node::String(name) if strings.contains(&&**name) => {
+                Ok(Some(Variant { name, inside: None }))
+            }
+            Node::Object(_) => match self.object()? {
+                [(name, node)] => Ok(Some(Variant { name, inside: Some(Self { node, ..self }) })),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        }
     }
 }
 
@@ -300,10 +333,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
 
     #[inline(never)]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        match self.node {
-            Node::String(text) => visitor.visit_borrowed_str(text),
-            _ => Err(de::Error::custom("expected a string; quote it")),
-        }
+        visitor.visit_borrowed_str(self.text()?)
     }
 
     /// `null` is a value of no type.
@@ -323,13 +353,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
 
     #[inline(never)]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        match self.node {
-            Node::List(items) => {
-                visitor.visit_seq(Items { items: items.iter(), index: 0, secret: self.secret })
-            }
-            _ if self.secret => Err(de::Error::custom("expected a list of keys")),
-            _ => Err(de::Error::custom("expected a list")),
-        }
+        visitor.visit_seq(self.items()?)
     }
 
     #[inline(never)]
@@ -348,7 +372,6 @@ impl<'de> Deserializer<'de> for Place<'de> {
         visitor.visit_map(self.fields().map_err(|failure| failure.about(secret))?)
     }
 
-    /// A string, or an object that has one field.
     #[inline(never)]
     fn deserialize_enum<V: Visitor<'de>>(
         self,
@@ -356,19 +379,10 @@ impl<'de> Deserializer<'de> for Place<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
-        match self.node {
-            Node::String(name) if variants.contains(&&**name) => {
-                return visitor.visit_enum(Variant { name, inside: None });
-            }
-            Node::Object(_) => {
-                if let [(name, node)] = self.object()? {
-                    let inside = Some(Self { node, ..self });
-                    return visitor.visit_enum(Variant { name, inside });
-                }
-            }
-            _ => {}
+        match self.variant(variants)? {
+            Some(variant) => visitor.visit_enum(variant),
+            None => Err(de::Error::invalid_value(Unexpected::Enum, &visitor)),
         }
-        Err(de::Error::invalid_value(Unexpected::Enum, &visitor))
     }
 
     forward_to_deserialize_any! {
@@ -426,11 +440,19 @@ impl<'de> MapAccess<'de> for Fields<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        let Some((name, node)) = self.value.take() else {
-            return Err(de::Error::custom("a value is read before its name"));
-        };
-        let place = Place { node, secret: self.secret };
+        let (name, place) = self.value()?;
         seed.deserialize(place).map_err(|failure| failure.at(place).behind(Step::Field(name)))
+    }
+}
+
+impl<'de> Fields<'de> {
+    /// The field whose name was read last.
+    #[inline(never)]
+    fn value(&mut self) -> Result<(&'de str, Place<'de>), Failure> {
+        match self.value.take() {
+            Some((name, node)) => Ok((name, Place { node, secret: self.secret })),
+            None => Err(de::Error::custom("a value is read before its name")),
+        }
     }
 }
 
@@ -465,6 +487,7 @@ impl Variant<'_> {
 impl<'de> VariantAccess<'de> for Variant<'de> {
     type Error = Failure;
 
+    #[inline(never)]
     fn unit_variant(self) -> Result<(), Failure> {
         match self.inside {
             None => Ok(()),

@@ -11,6 +11,7 @@ use crate::track::{Name, RESERVED};
 #[cfg(feature = "schema")]
 use schemars::{JsonSchema, json_schema};
 use serde::de::{Deserialize, Deserializer, Visitor};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -23,11 +24,11 @@ macro_rules! strings {
         pub(super) struct $name(pub(super) $inner);
 
         impl TryFrom<&str> for $name {
-            type Error = String;
+            type Error = Cow<'static, str>;
 
             #[cold]
-            fn try_from(text: &str) -> Result<Self, String> {
-                let parse: fn(&str) -> Result<$inner, String> = $parse;
+            fn try_from(text: &str) -> Result<Self, Cow<'static, str>> {
+                let parse: fn(&str) -> Result<$inner, Cow<'static, str>> = $parse;
                 parse(text).map(Self)
             }
         }
@@ -55,7 +56,7 @@ strings! {
         let name = Name::parse(text)
             .ok_or("a track's name is 1 to 63 characters of A-Z a-z 0-9 . _ -")?;
         if RESERVED.contains(&text) {
-            return Err(format!("this name is reserved, as are {}", RESERVED.join(", ")));
+            return Err(format!("this name is reserved, as are {}", RESERVED.join(", ")).into());
         }
         Ok(name)
     };
@@ -75,7 +76,7 @@ strings! {
 
     /// The name of a header that a rule looks at, in lower case.
     MatchedHeader(Box<str>) = |text| match is_token(text) {
-        true => Ok(text.to_ascii_lowercase().into()),
+        true => Ok(lower(text)),
         false => Err("this is no header name; for :path, :method and :authority there are uri, method and authority".into()),
     };
 
@@ -105,7 +106,7 @@ strings! {
         // An address has no domain, and none ends in a digit's label (RFC 1123 section 2.1).
         let is_name = domain.rsplit('.').next().is_some_and(|top| top.starts_with(|c: char| c.is_ascii_alphabetic()));
         match is_name && domain.len() <= 253 && domain.split('.').all(is_label) {
-            true => Ok(domain.to_ascii_lowercase().into()),
+            true => Ok(lower(domain)),
             false => Err("a domain such as app.example is expected here, without a port or a *".into()),
         }
     };
@@ -164,7 +165,7 @@ strings! {
         }
         let domain = domain.trim_matches('.');
         match is_domain(domain) {
-            true => Ok(domain.to_ascii_lowercase().into()),
+            true => Ok(lower(domain)),
             false => Err("a domain such as corp.example is expected here, for all hosts under it: no address, range, port, URL or other pattern".into()),
         }
     };
@@ -196,7 +197,7 @@ strings! {
     /// A regular expression.
     Regex(Pattern) {"minLength": 1} = |expression| {
         Pattern::parse(&text(expression)?).map_err(|reason| {
-            format!("this is no regular expression that can be used: {reason}")
+            format!("this is no regular expression that can be used: {reason}").into()
         })
     };
 
@@ -235,18 +236,24 @@ impl Default for CookiePath {
     }
 }
 
-fn text(text: &str) -> Result<Box<str>, String> {
+fn text(text: &str) -> Result<Box<str>, Cow<'static, str>> {
     match text {
         "" => Err("an empty string is not allowed here".into()),
         text => Ok(text.into()),
     }
 }
 
-fn header_name(text: &str) -> Result<Box<str>, String> {
+#[inline(never)]
+fn header_name(text: &str) -> Result<Box<str>, Cow<'static, str>> {
     match is_token(text) {
-        true => Ok(text.to_ascii_lowercase().into()),
+        true => Ok(lower(text)),
         false => Err("this is no header name".into()),
     }
+}
+
+#[inline(never)]
+fn lower(text: &str) -> Box<str> {
+    text.to_ascii_lowercase().into()
 }
 
 /// RFC 1035 section 2.3.1, and digits anywhere.
@@ -258,6 +265,7 @@ fn is_label(label: &str) -> bool {
 }
 
 /// RFC 9110 section 5.6.2: a token.
+#[inline(never)]
 fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))

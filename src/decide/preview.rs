@@ -53,11 +53,10 @@ impl Tokens {
         let path = view.headers.first(b":path").unwrap_or_default();
         let link = target::parameter(target::split(path).1, self.parameter.as_bytes());
         let name = self.cookie.name.as_bytes();
-        let cookies = || {
-            let pairs = view.headers.lines(b"cookie").flat_map(cookie::pairs);
-            pairs.filter(move |(known, _)| *known == name).map(|(_, token)| token)
-        };
-        if link.is_none() && cookies().next().is_none() {
+        let pairs = view.headers.lines(b"cookie").flat_map(cookie::pairs);
+        let cookies: Vec<&[u8]> =
+            pairs.filter(|(known, _)| *known == name).map(|(_, token)| token).collect();
+        if link.is_none() && cookies.is_empty() {
             return None;
         }
         let leads = asked.egress.leads(facts);
@@ -80,22 +79,22 @@ impl Tokens {
             effects.happen(Event::TokenInvalid);
         }
         // In a cookie only where the first pass of a request left it there.
-        let is_off = |token| token == OFF && redirected_internally(view);
-        if link == Some(OFF) || cookies().any(is_off) {
+        let is_off = |token: &&[u8]| *token == OFF && redirected_internally(view);
+        if link == Some(OFF) || cookies.iter().any(is_off) {
             facts.explain(Step::PreviewEnds);
-            let is_kept = link.is_some() && asked.sets_cookies && cookies().next().is_some();
+            let is_kept = link.is_some() && asked.sets_cookies && !cookies.is_empty();
             if is_kept && leads == Leads::Inside {
                 effects.set_cookie(self.joined(view, OFF));
             }
             self.clear(facts, view, asked, effects, leads);
             return None;
         }
-        if asked.is_decided && !asked.sets_cookies {
+        if cookies.is_empty() || asked.is_decided && !asked.sets_cookies {
             return None;
         }
-        cookies().next()?;
+        let mut cookies = cookies.into_iter();
         let valid =
-            cookies().find_map(|token| self.valid(names, token, now).map(|valid| (token, valid)));
+            cookies.find_map(|token| self.valid(names, token, now).map(|valid| (token, valid)));
         let track = valid.map(|(_, (says, _))| names.label(says));
         facts.explain(Step::Token { place: Place::Cookie, track });
         if valid.is_none() {

@@ -85,6 +85,7 @@ impl Metrics {
 }
 
 impl Table {
+    #[inline(never)]
     fn define(host: &mut impl Host, names: &Names, family: Family) -> Self {
         let values = family.values();
         let mut row = |track: Option<&str>| {

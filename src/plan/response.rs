@@ -80,7 +80,8 @@ fn is_targeted(name: &[u8]) -> bool {
 /// RFC 9110 section 12.5.5: `vary` with these names added; `None` where it says so already.
 fn merge_vary(list: &[u8], names: &[Box<str>]) -> Option<Vec<u8>> {
     let mut merged = list.to_vec();
-    let known = |name: &str| items(list).any(|item| item.eq_ignore_ascii_case(name.as_bytes()));
+    let items: Vec<&[u8]> = items(list).collect();
+    let known = |name: &str| items.iter().any(|item| item.eq_ignore_ascii_case(name.as_bytes()));
     if known("*") {
         return None;
     }
@@ -99,11 +100,11 @@ fn private(list: &[u8]) -> Option<Vec<u8>> {
     let name = |item: &[u8]| {
         item.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii().to_ascii_lowercase()
     };
-    if items(list).any(|item| matches!(&*item.to_ascii_lowercase(), b"private" | b"no-store")) {
+    let mut kept: Vec<&[u8]> = items(list).collect();
+    if kept.iter().any(|item| matches!(&*item.to_ascii_lowercase(), b"private" | b"no-store")) {
         return None;
     }
-    let mut kept: Vec<&[u8]> =
-        items(list).filter(|item| !matches!(&*name(item), b"public" | b"s-maxage")).collect();
+    kept.retain(|item| !matches!(&*name(item), b"public" | b"s-maxage"));
     kept.push(b"private");
     Some(kept.join(&b", "[..]))
 }

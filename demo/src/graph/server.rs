@@ -19,7 +19,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
@@ -72,6 +72,16 @@ struct Graph {
     state: watch::Receiver<Arc<str>>,
     /// Held by whoever switches or sends traffic, so that no request meets half a switch.
     busy: Arc<Mutex<()>>,
+}
+
+impl Graph {
+    /// Tells the desk, and returns once it counts anew: what is sent before that would be counted by
+    /// one witness alone.
+    async fn settle(&self, news: fn(oneshot::Sender<()>) -> News) {
+        let (done, is_done) = oneshot::channel();
+        let _ = self.tell.send(news(done)).await;
+        let _ = is_done.await;
+    }
 }
 
 fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
@@ -155,7 +165,7 @@ enum Filter {
 
 async fn switch(State(graph): State<Graph>, Json(switch): Json<Switch>) -> Response {
     let _busy = graph.busy.lock().await;
-    let _ = graph.tell.send(News::Applying(true)).await;
+    let _ = graph.tell.send(News::Applying).await;
     let done = match switch {
         Switch::Filter(filter) => graph.control.set_filter(filter == Filter::On).await,
         Switch::Routes(routes) => graph.control.set_routes(routes).await,
@@ -163,7 +173,7 @@ async fn switch(State(graph): State<Graph>, Json(switch): Json<Switch>) -> Respo
         Switch::Share(share) => graph.control.set_share(share).await,
         Switch::Fails(fails) => graph.control.set_fails(fails == Fails::Yes).await,
     };
-    let _ = graph.tell.send(News::Applying(false)).await;
+    graph.settle(News::Applied).await;
     match done {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => {
@@ -174,7 +184,7 @@ async fn switch(State(graph): State<Graph>, Json(switch): Json<Switch>) -> Respo
 }
 
 async fn clear(State(graph): State<Graph>, Json(()): Json<()>) -> StatusCode {
-    let _ = graph.tell.send(News::Clear).await;
+    graph.settle(News::Clear).await;
     StatusCode::NO_CONTENT
 }
 
@@ -190,10 +200,11 @@ struct Desk {
 }
 
 enum News {
-    Applying(bool),
+    Applying,
+    Applied(oneshot::Sender<()>),
     Sending(Option<Sending>),
     Answered { good: bool, sent: usize },
-    Clear,
+    Clear(oneshot::Sender<()>),
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -231,6 +242,8 @@ impl Desk {
         let mut stale = true;
         loop {
             tokio::select! {
+                // What was heard before a switch belongs before it, and a switch before that it is applied.
+                biased;
                 event = events.recv() => match event {
                     Ok(event) => self.journeys.record(&event),
                     Err(RecvError::Lagged(events)) => self.journeys.missed(events),
@@ -268,7 +281,11 @@ impl Desk {
 
     async fn hear(&mut self, news: News) {
         match news {
-            News::Applying(applying) => self.applying = applying,
+            News::Applying => self.applying = true,
+            News::Applied(done) => {
+                self.applying = false;
+                let _ = done.send(());
+            }
             News::Sending(sending) => self.sending = sending,
             News::Answered { good, sent } => {
                 if !good {
@@ -278,9 +295,10 @@ impl Desk {
                     sending.sent = sent;
                 }
             }
-            News::Clear => {
+            News::Clear(done) => {
                 self.journeys.clear();
                 self.restart_filter().await;
+                let _ = done.send(());
             }
         }
     }

@@ -68,7 +68,7 @@ impl Rules {
 
     /// Looks up the values of one line of the request, in the tables of all subjects that it has.
     fn look_up_line(&self, name: &[u8], line: &[u8], scratch: &mut Scratch) {
-        self.places.visit(name, line, scratch, |scratch, subject, value| {
+        self.places.visit(name, line, scratch, &mut |scratch, subject, value| {
             if let Some(table) = self.subjects.get(subject as usize) {
                 self.look_up(table, value, scratch);
             }
@@ -80,7 +80,7 @@ impl Rules {
     fn gather(&self, headers: &HeaderMap<'_>, scratch: &mut Scratch) {
         for (number, (name, line)) in headers.iter().enumerate() {
             if self.tested.fit(name) {
-                self.places.visit(name, line, scratch, |scratch, subject, value| {
+                self.places.visit(name, line, scratch, &mut |scratch, subject, value| {
                     if let Some(place) = headers.place_of(number, value) {
                         scratch.add(subject, place);
                     }
@@ -167,13 +167,13 @@ impl Rules {
 
 impl Places {
     /// Hands every value in a line of a request to `each`, with the place of its subject.
-    #[inline]
+    #[inline(never)]
     fn visit(
         &self,
         name: &[u8],
         line: &[u8],
         scratch: &mut Scratch,
-        mut each: impl FnMut(&mut Scratch, u32, &[u8]),
+        each: &mut dyn FnMut(&mut Scratch, u32, &[u8]),
     ) {
         let mut give = |scratch: &mut Scratch, subject: Option<&u32>, value: &[u8]| {
             if let Some(subject) = subject {
@@ -194,11 +194,11 @@ impl Places {
                 let (path, query) = target::split(line);
                 give(scratch, self.uri.as_ref(), path);
                 if !self.params.is_empty() {
-                    scratch.seen.clear();
+                    scratch.begin_query();
                     for (param, value) in target::pairs(query) {
                         // The first value counts.
                         let known = self.params.get(param);
-                        let subject = known.filter(|place| scratch.seen.insert(**place));
+                        let subject = known.filter(|place| scratch.is_first(**place));
                         give(scratch, subject, value);
                     }
                 }

@@ -3,18 +3,16 @@
 
 use super::condition::Holds;
 use crate::host::header_map::Place;
-use crate::syntax::numbers::Fnv1a;
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
-use std::hash::BuildHasherDefault;
+use std::collections::BinaryHeap;
 
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// A value was too long to be looked at.
     pub(super) too_long: bool,
-    /// The parameters that the query had already.
-    pub(super) seen: HashSet<u32, BuildHasherDefault<Fnv1a>>,
+    /// By subject: whether the query had it already.
+    seen: Vec<bool>,
     /// By condition: `None` = not known yet.
     known: Vec<Option<Holds>>,
     touched: Vec<u32>,
@@ -53,7 +51,7 @@ impl Scratch {
     const fn new() -> Self {
         Self {
             too_long: false,
-            seen: HashSet::with_hasher(BuildHasherDefault::new()),
+            seen: Vec::new(),
             known: Vec::new(),
             touched: Vec::new(),
             called: BinaryHeap::new(),
@@ -69,7 +67,19 @@ impl Scratch {
         }
         if self.values.heads.len() < subjects {
             self.values.heads.resize(subjects, None);
+            self.seen.resize(subjects, false);
         }
+    }
+
+    /// Begins a query.
+    pub(super) fn begin_query(&mut self) {
+        self.seen.fill(false);
+    }
+
+    /// Whether the query has this parameter for the first time.
+    pub(super) fn is_first(&mut self, subject: u32) -> bool {
+        let seen = self.seen.get_mut(subject as usize);
+        seen.is_some_and(|seen| !std::mem::replace(seen, true))
     }
 
     pub(super) fn learn(&mut self, condition: u32, holds: Holds) {

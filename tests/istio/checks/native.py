@@ -33,8 +33,8 @@ def story(tier, installation):
 def counted(tier, installation):
     """Its metrics, labelled, from the pod's start with docs/native.md's meshConfig, and agreeing with the traffic"""
     _begin(tier, installation)
-    if tier.metrics(_gateway(tier), r"\w*release_track_decisions_total"):
-        raise Stopped("the gateway has metrics of a dynamic module without being told")
+    if tier.metrics(_gateway(tier), "envoy_dynamicmodulescustom_release_track_decisions_total"):
+        raise Stopped("the gateway has metrics of a dynamic module without being told to")
     document = (PROJECT / "docs/native.md").read_text()
     tier.mesh.configure(re.search("```yaml\n *(meshConfig:.*?)```", document, re.S)[1].replace("\n  ", "\n"))
     name, decided = "release_track_decisions_total", {}
