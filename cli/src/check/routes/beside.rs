@@ -22,7 +22,10 @@ pub(super) fn check<'a>(
         let reached = route.used().find_map(|to| Some((to, reader.track(to)?)));
         by_cookie(view, route, way, reached)
             .or_else(|| by_caller(view, route, way, reached))
-            .or_else(|| by_anything(view, route, way, reached?))
+            .or_else(|| match reached {
+                Some(reached) => by_anything(view, route, way, reached),
+                None => by_chance(view, &reader, route),
+            })
     });
     found.collect()
 }
@@ -157,6 +160,31 @@ fn by_anything<'a>(
         to.subset.as_ref().map_or(&to.host_span, |(_, span)| span),
         format!("{part}{who} lead to the pods of track {name}, and cross there"),
         hint,
+    ))
+}
+
+/// A Service of every version, where some are a track's.
+fn by_chance<'a>(
+    view: &View<'_, 'a>,
+    reader: &Reader<'_, 'a>,
+    route: &Route<'a>,
+) -> Option<Diagnostic<'a>> {
+    let (to, app, track) = route.used().filter(|to| to.subset.is_none()).find_map(|to| {
+        let Host::Service { namespace, .. } = to.host else { return None };
+        let Pods::Mixed { app } = reader.pods(to).into_iter().next()? else { return None };
+        let track = view.tracks.iter().find(|track| track.has(app, namespace))?;
+        Some((to, app, track))
+    })?;
+    let name = track.name;
+    Some(warning(
+        route,
+        "baseline-to-track",
+        &to.host_span,
+        format!(
+            "requests without a track lead to every version of {app}, and reach the pods of track \
+             {name} by chance"
+        ),
+        "lead them to a subset of baseline's version".to_owned(),
     ))
 }
 
