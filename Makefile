@@ -185,7 +185,7 @@ bench: build native $(ENVOY_READY) ## Measure what the filter costs, beside a fi
 	@exec target/release/bench
 
 # A release build: the applications are not what is measured, but a million requests go through them.
-soak: build $(ENVOY_READY) ## Send REQUESTS (1,000,000) through the mesh while it is updated, killed and drained; check each
+soak: build $(if $(filter native,$(FILTER)),native) $(ENVOY_READY) ## Send REQUESTS (1,000,000) through the mesh while it is updated, killed and drained; check each; FILTER=native: as a dynamic module
 	@cargo build --quiet --release --package soak
 	@REQUESTS=$${REQUESTS:-1000000} exec target/release/soak
 

@@ -75,7 +75,7 @@ pub async fn run(options: Options) -> Result<()> {
     let mut project = Project::here()?;
     project.overlays = options.with;
     if options.filter == Filter::Native {
-        project.filter.set_file_name("librelease-track.so");
+        project.as_dynamic_module();
     }
     project.preview_key = Some(PreviewKey::random()?);
     let releases = Releases::new(&project.plugin_config()?);

@@ -65,6 +65,11 @@ impl Project {
         })
     }
 
+    /// The filter as a dynamic module, in place of the one in WebAssembly.
+    pub fn as_dynamic_module(&mut self) {
+        self.filter.set_file_name("librelease-track.so");
+    }
+
     fn story(&self) -> Result<Manifests> {
         let story = ["examples/weather", "wasmplugin"].map(|folder| self.manifests.join(folder));
         Ok(Manifests::load(story.iter().chain(&self.overlays))?)

@@ -11,6 +11,8 @@ pub(crate) struct Options {
     /// In all, spread evenly over what the applications forward.
     #[arg(long, env = "REQUESTS", default_value_t = 1_000_000)]
     pub(crate) requests: u64,
+    #[arg(long, value_enum, env = "FILTER", default_value = "on")]
+    pub(crate) filter: Filter,
     #[arg(long, default_value_t = 16)]
     pub(crate) connections: usize,
     /// Seconds between two updates of the filter's configuration.
@@ -22,6 +24,14 @@ pub(crate) struct Options {
     /// Leaves out the comparison of memory, which needs a second mesh.
     #[arg(long)]
     pub(crate) no_memory: bool,
+}
+
+/// In which form the filter is in the Envoys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Filter {
+    On,
+    /// As a dynamic module.
+    Native,
 }
 
 /// A carrier that can be taken out.

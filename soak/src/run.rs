@@ -1,7 +1,7 @@
 //! The run: every mode in turn, and what happens to the mesh meanwhile.
 
 use crate::memory;
-use crate::options::{Broken, Options};
+use crate::options::{Broken, Filter, Options};
 use crate::report::{Killed, Mode, Report};
 use crate::responses::Responses;
 use crate::stage::{self, MODES};
@@ -29,6 +29,9 @@ pub(crate) async fn run(options: &Options) -> Result<Report> {
     // Minted traces, for SDKs that forward no more than a trace.
     for overlay in ["examples/weather/v3", "examples/weather/mint"] {
         project.overlays.push(project.manifests.join(overlay));
+    }
+    if options.filter == Filter::Native {
+        project.as_dynamic_module();
     }
     let releases = Releases::new(&project.plugin_config()?);
     let mut soak = Soak {
