@@ -85,7 +85,7 @@ pub(crate) fn draw(path: &Path, measured: &[Measured]) -> Result<()> {
         }
     }
     for (number, variant) in variants.into_iter().enumerate() {
-        let left = LEFT + number as i32 * 130;
+        let left = 16 + number as i32 * (WIDTH - 16) / 7;
         area.draw(&Rectangle::new([(left, 64), (left + 10, 74)], color(variant).filled()))?;
         let label = (left + 16, 69);
         area.draw(&Text::new(variant.label(), label, at(12, HPos::Left, VPos::Center)))?;
