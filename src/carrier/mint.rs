@@ -45,6 +45,9 @@ pub const HEADERS: [&str; 14] = [
     GRPC_TRACE,
 ];
 
+/// Those whose ids are under base64: they go as a whole, since nothing in them can be spoilt.
+pub const ENCODED: [&str; 2] = [NEW_RELIC, GRPC_TRACE];
+
 /// Datadog's other half of a trace id: `_dd.p.tid=HEX`, among other members.
 const DATADOG_TAGS: &str = "x-datadog-tags";
 
@@ -185,7 +188,7 @@ pub(super) fn guard(headers: &HeaderMap<'_>, tagger: &Tagger) -> Vec<(&'static s
         let Some(name) = HEADERS.into_iter().find(|known| known.as_bytes() == name) else {
             continue;
         };
-        if matches!(name, NEW_RELIC | GRPC_TRACE) {
+        if ENCODED.contains(&name) {
             if is_tagged_inside(name, value, tagger)
                 && !edits.iter().any(|(other, _)| *other == name)
             {

@@ -269,7 +269,8 @@ impl<'a> Faults<'a> {
             let (before, now) = (of(before), of(now));
             let is_minted = before.is_empty() && mints(name);
             // Of one that may hold our member too, nothing else may be left.
-            let is_removed = now.is_empty() && baggage::ALIASES.contains(name);
+            let may_go = baggage::ALIASES.contains(name) || mint::ENCODED.contains(name);
+            let is_removed = now.is_empty() && may_go;
             before != now && !is_removed && !(now.len() == 1 && (is_minted || !before.is_empty()))
         };
         let name = mint::HEADERS.iter().find(is_wrong)?;
