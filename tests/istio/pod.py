@@ -183,7 +183,10 @@ class Pod:
             "GET",
             path,
         )
-        return json.loads(said[said.index("{") :])  # the agent's own warnings come before
+        _, brace, json_text = said.partition("{")  # the agent's own warnings come before
+        if not brace:
+            raise machine.Stopped(f"{self.name}: {path} is not answered: {said.strip()}")
+        return json.loads(brace + json_text)
 
     def endpoints(self, cluster=None):
         """The addresses that its proxy knows, of one cluster or of all."""
