@@ -1,5 +1,6 @@
 """A configuration that the filter refuses is no outage: neutral where there is none to keep, else the old one stays."""
 
+import itertools
 import json
 import re
 
@@ -33,10 +34,11 @@ def bad_first(tier, installation):
         if (lines := pod.logged(_REFUSED)) != 1:
             raise Stopped(f"{pod.workload} told of one refused configuration in {lines} lines")
     _until_told(tier, lambda pod: "SYNCED")
-    with weather.Traffic(tier.gateway, lambda user: (weather.BASELINE, *weather.story(user))) as after:
+    with weather.Traffic(tier.gateway, _rolling_out) as after:
         tier.install(installation)
         after.wait(200)
     answers = sum(traffic.require_none_wrong() for traffic in (before, during, after))
+    answers += weather.send(tier.gateway, 100)
     return f"{answers} requests"
 
 
@@ -119,6 +121,18 @@ def _mixed(user):
     """
     calls = ("advertisement", "v1", "v2", ()), ("forecast", "v1", "v2", ())
     return (("frontend", "v2", "v2", calls),) if user.tester else (weather.BASELINE,)
+
+
+def _rolling_out(user):
+    """The good configuration reaches one proxy before another: a tester's calls may go to baseline meanwhile."""
+    if not user.tester:
+        return (weather.BASELINE,)
+    told = (None, "v2")
+    advertisements = [("advertisement", "v1", track, ()) for track in told]
+    forecasts = [("forecast", "v1", track, ()) for track in told]
+    forecasts += [("forecast", "v2", "v2", (("recommendation", "v1", track, ()),)) for track in told]
+    calls = itertools.product(advertisements, forecasts)
+    return (weather.BASELINE, *(("frontend", "v2", "v2", pair) for pair in calls))
 
 
 def _require_counted(tier, neutral):
