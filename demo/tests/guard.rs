@@ -1,16 +1,13 @@
 //! A guard, on real Envoys: version 2 begins to fail.
 
+mod page;
+
 use demo::call::Served;
 use demo::control::{Routes, Switches};
 use demo::counters::Counters;
 use demo::release::Percent;
 use demo::stage::{Project, Setup, Stage};
 use demo::weather::Forward;
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use mesh::envoy;
 use mesh::process::Signal;
 use std::collections::BTreeSet;
@@ -148,15 +145,7 @@ async fn visit(stage: &Stage, accounts: Range<u32>) -> Visits {
 
 /// The status, and the version of the frontend, if it was that which responded.
 async fn ask(stage: &Stage, headers: &[(&str, &str)]) -> (u16, Option<String>) {
-    let mut request = Request::get(format!("http://{}/", stage.mesh().gateway()))
-        .header("accept", "application/json");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let response = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let (status, body) = page::get(stage, "/", headers).await;
     let served = serde_json::from_slice::<Served>(&body).ok();
     (status, served.map(|served| served.version))
 }

@@ -1,16 +1,13 @@
 //! The releases of `docs/from-plain-istio.md` on real Envoys: who gets which version, with a track.
 //! The one by the clock is left out.
 
+mod page;
+
 use demo::call::{Call, Served};
 use demo::control::{Routes, Switches};
 use demo::release::Percent;
 use demo::stage::{Project, Setup, Stage};
 use demo::weather::Forward;
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use mesh::envoy;
 use std::collections::BTreeSet;
 use std::fs;
@@ -96,13 +93,5 @@ async fn twice(stage: &Stage, headers: &[(&str, &str)], told: fn(&Served) -> Str
 }
 
 async fn ask(stage: &Stage, headers: &[(&str, &str)]) -> Served {
-    let mut request = Request::get(format!("http://{}/", stage.mesh().gateway()))
-        .header("accept", "application/json");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let response = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    serde_json::from_slice(&body).unwrap()
+    serde_json::from_slice(&page::get(stage, "/", headers).await.1).unwrap()
 }

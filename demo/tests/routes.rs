@@ -1,15 +1,12 @@
 //! What a VirtualService means, on real Envoys.
 
+mod page;
+
 use demo::call::{Call, Served};
 use demo::control::{Routes, Switches};
 use demo::release::Percent;
 use demo::stage::{Project, Setup, Stage};
 use demo::weather::Forward;
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use mesh::envoy;
 use std::fs;
 use std::path::Path;
@@ -129,13 +126,5 @@ fn put(file: &Path, documents: &[&str]) {
 }
 
 async fn ask(stage: &Stage, path: &str, headers: &[(&str, &str)]) -> Served {
-    let mut request = Request::get(format!("http://{}{path}", stage.mesh().gateway()))
-        .header("accept", "application/json");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let response = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    serde_json::from_slice(&body).unwrap()
+    serde_json::from_slice(&page::get(stage, path, headers).await.1).unwrap()
 }
