@@ -188,10 +188,11 @@ pub(super) fn guard(headers: &HeaderMap<'_>, tagger: &Tagger) -> Vec<(&'static s
         let Some(name) = HEADERS.into_iter().find(|known| known.as_bytes() == name) else {
             continue;
         };
+        if edits.iter().any(|(edited, _)| *edited == name) {
+            continue;
+        }
         if ENCODED.contains(&name) {
-            if is_tagged_inside(name, value, tagger)
-                && !edits.iter().any(|(other, _)| *other == name)
-            {
+            if is_tagged_inside(name, value, tagger) {
                 edits.push((name, Edit::Remove));
             }
             continue;
@@ -203,9 +204,7 @@ pub(super) fn guard(headers: &HeaderMap<'_>, tagger: &Tagger) -> Vec<(&'static s
         }
         let first = headers.lines(name.as_bytes()).next().unwrap_or_default();
         let kept = if first == value { spoilt } else { first.to_vec() };
-        if !edits.iter().any(|(edited, _)| *edited == name) {
-            edits.push((name, Edit::Set(kept)));
-        }
+        edits.push((name, Edit::Set(kept)));
     }
     edits
 }
