@@ -56,6 +56,9 @@ of), 2 wrong usage.";
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Check {
     /// Files, folders (all .yaml, .yml and .json in them), or - for standard input
+    ///
+    /// Of a folder with a kustomization.yaml, folders with one of their own that it does not name are
+    /// left out.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// What is in force now: warn of changes that take two steps

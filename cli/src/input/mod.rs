@@ -1,10 +1,12 @@
 //! What a person hands in: files, folders and standard input, as documents that know their places.
 
+mod kustomization;
 pub(crate) mod manifest;
 pub(crate) mod place;
 pub(crate) mod yaml;
 
 use crate::failure::Failure;
+use kustomization::Kustomization;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -72,7 +74,8 @@ impl File {
     }
 }
 
-/// Reads files, folders (all of their `.yaml`, `.yml` and `.json`, deeply) and `-`.
+/// Reads files, folders (all of their `.yaml`, `.yml` and `.json`, deeply) and `-`. Of a folder with a
+/// kustomization, folders with one that it does not name are left out, which is said.
 pub(crate) fn load(paths: &[impl AsRef<Path>]) -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
     for path in paths {
@@ -84,16 +87,30 @@ pub(crate) fn load(paths: &[impl AsRef<Path>]) -> Result<Vec<File>, Failure> {
                 .map_err(|error| Failure::usage(format!("stdin: {error}")))?;
             files.push(File::new("stdin".to_owned(), text("stdin", bytes)?, true));
         } else {
-            read(path, true, &mut files)?;
+            read(path, true, None, &mut files)?;
         }
     }
     Ok(files)
 }
 
-fn read(path: &Path, named: bool, files: &mut Vec<File>) -> Result<(), Failure> {
+fn read(
+    path: &Path,
+    named: bool,
+    within: Option<&Kustomization>,
+    files: &mut Vec<File>,
+) -> Result<(), Failure> {
     let name = path.display().to_string();
     let failed = |error| Failure::usage(format!("{name}: {error}"));
     if path.is_dir() {
+        if let Some(within) = within
+            && within.leaves_out(path)
+        {
+            let folder = within.folder().display();
+            anstream::eprintln!("{name} is left out: {folder} has a kustomization, which does not name it");
+            return Ok(());
+        }
+        let own = if within.is_none() { Kustomization::of(path) } else { None };
+        let within = within.or(own.as_ref());
         let entries: Result<Vec<_>, _> = fs::read_dir(path).map_err(failed)?.collect();
         let mut paths: Vec<_> =
             entries.map_err(failed)?.into_iter().map(|entry| entry.path()).collect();
@@ -106,7 +123,7 @@ fn read(path: &Path, named: bool, files: &mut Vec<File>) -> Result<(), Failure> 
         return paths
             .iter()
             .filter(|path| is_ours(path))
-            .try_for_each(|path| read(path, false, files));
+            .try_for_each(|path| read(path, false, within, files));
     }
     let bytes = fs::read(path).map_err(failed)?;
     files.push(File::new(name.clone(), text(&name, bytes)?, named));
