@@ -42,6 +42,7 @@ Examples:
     release-track decode --config wasmplugin.yaml \\
       73cf9109-747e-4c23-92e0-4494afc95180
   A link that shows track v2 for a week:
+    release-track key > preview.key
     release-track token --track v2 --expires 7d --key-file preview.key \\
       --url https://weather.example/
 
@@ -68,6 +69,7 @@ enum Command {
     Explain(Box<explain::Explain>),
     Status(Box<status::Status>),
     Decode(decode::Decode),
+    Key(token::NewKey),
     Token(token::Token),
     Verify(token::Verify),
     Schema(schema::Schema),
@@ -94,6 +96,7 @@ fn main() -> ExitCode {
         Command::Explain(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Decode(command) => command.run(),
+        Command::Key(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Schema(command) => command.run(),

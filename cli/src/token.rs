@@ -1,10 +1,10 @@
-//! `token` and `verify`: preview links, for testers without an account.
+//! `key`, `token` and `verify`: preview links, for testers without an account.
 
 use crate::clock::Time;
 use crate::failure::{Failure, REFUSED};
 use crate::given::Given;
 use crate::output::{Output, say, to_json};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use release_track::decide::set_cookie::Cookie;
 use release_track::decide::token::{Key, PreviewKeys, Tokens};
 use release_track::syntax::target;
@@ -19,7 +19,7 @@ use url::{Position, Url};
 const TOKEN_EXAMPLES: &str = "\
 Examples:
   A new key, for preview.keys or for the variable that preview.keysFrom names:
-    openssl rand -hex 32 > preview.key
+    release-track key > preview.key
   A link that shows track v2 for a week:
     release-track token --track v2 --expires 7d --key-file preview.key \\
       --url https://weather.example/
@@ -117,6 +117,49 @@ fn expiry(text: &str) -> Result<Expiry, String> {
         .map_err(|_| "a duration such as 7d or 12h, a time or a date is expected".to_owned())
 }
 
+/// Make a new key
+///
+/// From the system's random numbers, on one line; nothing is kept.
+#[derive(Args)]
+#[command(after_long_help = KEY_EXAMPLES)]
+pub(crate) struct NewKey {
+    /// What it is for
+    #[arg(value_enum, default_value_t)]
+    purpose: Purpose,
+}
+
+const KEY_EXAMPLES: &str = "\
+Examples:
+  For preview.keys, or for the variable that preview.keysFrom names:
+    release-track key > preview.key
+  For propagation.keys:
+    release-track key propagation
+
+Exit codes: 0 made, 1 the system has no random numbers, 2 wrong usage.";
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Purpose {
+    /// preview.keys: 64 hex digits
+    #[default]
+    Preview,
+    /// propagation.keys: 32 hex digits
+    Propagation,
+}
+
+impl NewKey {
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Failure::refused(format!("no random numbers: {error}")))?;
+        let length = match self.purpose {
+            Purpose::Preview => bytes.len(),
+            Purpose::Propagation => bytes.len() / 2,
+        };
+        say!("{}", bytes.iter().take(length).map(|byte| format!("{byte:02x}")).collect::<String>());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 fn track(text: &str) -> Result<Name, String> {
     if text != BASELINE && RESERVED.contains(&text) {
         return Err("this name means something else in links".to_owned());
@@ -173,7 +216,7 @@ fn read_keys(path: &Path) -> Result<Vec<Key>, Failure> {
 fn parse_keys(text: &str, place: &str) -> Result<Vec<Key>, Failure> {
     Key::list(text).filter(|keys| !keys.is_empty()).ok_or_else(|| {
         Failure::refused(format!(
-            "{place}: keys of 32 to 128 hex digits are expected (openssl rand -hex 32 makes one)"
+            "{place}: keys of 32 to 128 hex digits are expected (release-track key makes one)"
         ))
     })
 }

@@ -227,25 +227,42 @@ function guarded({ hasStopped, inForce, track, baseline }) {
 const chosen = ({ filter, routes, forward }) => ({ filter: filter && routes !== "original" ? "on" : "off", routes, forward, fails: state.fails ? "yes" : "no" });
 const share = ({ share }) => (share ? `, share ${share} %` : "");
 
+// What takes a track from requests whose account a rule names.
+function why({ filter, routes, forward }) {
+  if (routes === "original") {
+    const further = state.tracks.slice(1).map((track) => `, and no route is for ${track}`).join("");
+    return `The routes' cookie expression misses "; user=tester", with the space that browsers write${further}.`;
+  }
+  if (!filter) return "The routes go by x-release-track, which nobody writes without the filter.";
+  if (forward === "none") return "The applications forward nothing that could carry a track; only a track's own pods give it to their calls.";
+  if (forward.endsWith("-sdk")) return "The applications' SDK forwards a trace alone, and begins one of its own where none arrives.";
+  return "The filter decided otherwise, or the track ended on the way: release-track explain tells of one request.";
+}
+
 function tell() {
-  const { crossed, requests, failed, failedCalls, missed } = state;
+  const { crossed, lost, requests, failed, failedCalls, missed } = state;
   const failures = failed ? `, ${failed} failed` : failedCalls ? `, ${plural(failedCalls, "call")} failed` : "";
-  $("verdict").className = crossed ? "bad" : requests ? "good" : "idle";
+  $("verdict").className = crossed || lost ? "bad" : requests ? "good" : "idle";
   $("crossed").textContent = crossed;
+  $("lost").textContent = lost;
   $("summary").textContent = requests
     ? `${plural(requests, "request")}${failures}${missed ? `, ${missed} not counted` : ""}. ` +
-      (crossed ? "Some met two releases on their way." : "Each stayed on one release all the way.")
+      (crossed ? "Some met two releases on their way." : "Each stayed on one release all the way.") +
+      (lost ? ` ${lost} of an account that a rule names did not get its track.` : "")
     : "No request yet.";
+  $("why").hidden = !lost;
+  $("why").textContent = lost ? why(state.switches) : "";
 
   $("filter").className = state.filter.says;
   $("filter").textContent = witness(state.filter);
 
   if (state.words.length) {
     $("words").replaceChildren(...state.words.map((word) => {
-      const item = node("li", undefined, word.crossed ? "crossed" : "");
+      const wrong = word.crossed ? "crossed" : word.lost ? "lost" : "";
+      const item = node("li", undefined, wrong);
       const line = node("span", `${word.user ?? "logged out"}:`);
       for (const hop of word.path.split(/ (?=->)/)) line.append(" ", node("span", hop, "hop"));
-      if (word.crossed) line.append(" (crossed)");
+      if (wrong) line.append(` (${wrong})`);
       item.append(line, node("span", plural(word.count, "request"), "count"));
       return item;
     }));
@@ -257,8 +274,8 @@ function tell() {
   $("earlier").querySelector("ul").replaceChildren(...state.earlier.map((run) => node(
     "li",
     `filter ${chosen(run.switches).filter}, routes ${run.switches.routes}, forward ${run.switches.forward}${share(run.switches)}: ` +
-      `${plural(run.requests, "request")}, crossed calls: ${run.crossed}`,
-    run.crossed ? "crossed" : "",
+      `${plural(run.requests, "request")}, crossed calls: ${run.crossed}, lost requests: ${run.lost}`,
+    run.crossed || run.lost ? "crossed" : "",
   )));
 
   const sending = state.sending;

@@ -69,6 +69,8 @@ pub struct Event {
     /// The name in the cookie `user`. Only the frontend gets one; `None` elsewhere and when logged
     /// out.
     pub user: Option<String>,
+    /// The frontend was asked by a preview link, or with the cookie that one leaves.
+    pub preview: bool,
     #[serde(flatten)]
     pub served: Served,
 }

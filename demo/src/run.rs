@@ -1,13 +1,13 @@
 //! `make demo`: the whole mesh in one command.
 
 use crate::control::{Control, Routes, Switches};
-use crate::graph::{self, Releases, Workload};
+use crate::graph::{self, Workload};
 use crate::parents;
 use crate::prometheus::{self, Prometheus};
 use crate::release::{Percent, PreviewKey};
 use crate::stage::{Project, Setup, Stage, name_of};
 use crate::weather::Forward;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use mesh::envoy;
@@ -66,11 +66,25 @@ pub enum Started {
 }
 
 pub async fn run(options: Options) -> Result<()> {
+    let ports = [
+        (options.port, "PORT"),
+        (options.graph_port, "GRAPH_PORT"),
+        (options.prometheus_port, "PROMETHEUS_PORT"),
+    ];
+    perform(options).await.map_err(|error| {
+        let Some(mesh::Error::PortInUse(busy)) = error.downcast_ref() else { return error };
+        let names = ports.iter().filter(|(port, _)| port == busy).map(|(_, name)| *name);
+        let names = names.collect::<Vec<_>>().join(" or ");
+        anyhow!("Port {busy} is in use: choose another with {names}, or stop what listens there.")
+    })
+}
+
+async fn perform(options: Options) -> Result<()> {
     let mut end = std::pin::pin!(told_to_end()?);
     let graph = TcpListener::bind((Ipv4Addr::LOCALHOST, options.graph_port)).await;
     let graph = graph.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => mesh::Error::PortInUse(options.graph_port),
-        _ => mesh::Error::Io { what: format!("port {}", options.graph_port), source: error },
+        _ => mesh::Error::Io { what: format!("port {}", options.graph_port), cause: error },
     })?;
     let mut project = Project::here()?;
     project.overlays = options.with;
@@ -78,7 +92,7 @@ pub async fn run(options: Options) -> Result<()> {
         project.as_dynamic_module();
     }
     project.preview_key = Some(PreviewKey::random()?);
-    let releases = Releases::new(&project.plugin_config()?);
+    let config = project.plugin_config()?;
     let prometheus = (options.prometheus == Started::On).then(|| prometheus::Setup {
         binary: options.prometheus_binary,
         rules: project.manifests.join("wasmplugin/monitoring/alerts.yaml"),
@@ -109,7 +123,7 @@ pub async fn run(options: Options) -> Result<()> {
     let act = async move |control: Control| {
         let scraped_by = prometheus.as_ref().map(Prometheus::address);
         welcome(&control, graph.local_addr().map_or(0, |address| address.port()), scraped_by);
-        let router = graph::router(control, releases, workloads);
+        let router = graph::router(control, config, workloads);
         tokio::select! {
             _ = axum::serve(graph, router) => {},
             () = end => {},

@@ -99,12 +99,20 @@ fn an_envoy_that_does_not_start_is_reported_with_its_last_words() {
 
 #[test]
 fn a_busy_port_is_one_sentence() {
-    for option in ["--port", "--graph-port"] {
+    for (option, variable) in [("--port", " PORT,"), ("--graph-port", " GRAPH_PORT,")] {
         let busy = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = busy.local_addr().unwrap().port().to_string();
         let said = refusal(demo().args([option, &port]));
         assert!(said.lines().count() == 1 && said.contains(&port), "{said}");
+        assert!(said.contains(variable), "{said}");
     }
+}
+
+#[test]
+fn manifests_that_are_not_there_are_one_sentence() {
+    let said = refusal(demo().args(["--with", "examples/nowhere"]));
+    assert!(said.lines().count() == 1 && said.contains("examples/nowhere"), "{said}");
+    assert_eq!(said.matches("No such file").count(), 1, "{said}");
 }
 
 #[test]

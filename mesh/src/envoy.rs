@@ -25,8 +25,8 @@ pub enum Error {
     Missing(PathBuf),
     #[error("{} does not say which version it is: {said}", binary.display())]
     Version { binary: PathBuf, said: String },
-    #[error("{name}: {source}")]
-    Start { name: String, source: std::io::Error },
+    #[error("{name}: {cause}")]
+    Start { name: String, cause: std::io::Error },
     #[error(transparent)]
     Ended(#[from] Ended),
     #[error("{name} is not ready after {} s{}", .after.as_secs(), lines(log))]
@@ -136,7 +136,7 @@ impl Envoy {
             .args(["--drain-time-s", &options.drain.as_secs().to_string()]);
         let process = Process::spawn(name, command)
             .await
-            .map_err(|source| Error::Start { name: name.into(), source })?;
+            .map_err(|cause| Error::Start { name: name.into(), cause })?;
         Ok(Envoy { process, admin: Admin::new(name, admin) })
     }
 

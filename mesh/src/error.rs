@@ -23,10 +23,10 @@ pub enum Error {
     NoGateway,
     #[error("There is no pod {0}.")]
     NoPod(String),
-    #[error("{what}: {source}")]
-    Io { what: String, source: io::Error },
+    #[error("{what}: {cause}")]
+    Io { what: String, cause: io::Error },
 }
 
 pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
-    |source| Error::Io { what: what.into(), source }
+    |cause| Error::Io { what: what.into(), cause }
 }

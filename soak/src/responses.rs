@@ -81,7 +81,7 @@ impl Responses {
         self.counters.count("istio-ingressgateway", decided, 1);
         let found =
             (self.crossed, self.wrong, self.lost - self.lost_as_announced, self.calls_failed);
-        let crossed = self.releases.follow(served).hops.iter().any(|hop| hop.crossed);
+        let crossed = self.releases.follow(served, track).hops.iter().any(|hop| hop.crossed);
         self.crossed += u64::from(crossed);
         let wrong = served.version != expected::version(track, &served.service);
         self.wrong += u64::from(wrong && !crossed);

@@ -1,5 +1,6 @@
 //! `check`: what the filter will say to a configuration, and what will surprise its author.
 
+mod errors;
 mod guard;
 mod image;
 mod options;
@@ -120,7 +121,10 @@ impl Check {
         for source in &manifests.configurations {
             match source.parse() {
                 Ok(config) => valid.push(Valid { source, config }),
-                Err(error) => diagnostics.push(refused(source, &error)),
+                Err(error) => {
+                    let errors = errors::all(source, error);
+                    diagnostics.extend(errors.iter().map(|error| refused(source, error)));
+                }
             }
         }
         for valid in &valid {

@@ -56,7 +56,7 @@ pub(super) fn check<'a>(valid: &Valid<'a>) -> Vec<Diagnostic<'a>> {
                 key.span.clone(),
                 &item_path(&format!("{field}.keys"), index),
                 "this key is published: whoever reads the documentation has it".to_owned(),
-                "make one of your own: openssl rand -hex 16",
+                &format!("make one of your own: release-track key {field}"),
             ));
         }
     }

@@ -30,7 +30,8 @@ impl Kustomization {
 
     /// Whether a folder has a kustomization of its own that this one does not name.
     pub(super) fn leaves_out(&self, folder: &Path) -> bool {
-        file(folder).is_some() && folder.canonicalize().is_ok_and(|path| !self.made_of.contains(&path))
+        file(folder).is_some()
+            && folder.canonicalize().is_ok_and(|path| !self.made_of.contains(&path))
     }
 }
 

@@ -106,7 +106,9 @@ fn read(
             && within.leaves_out(path)
         {
             let folder = within.folder().display();
-            anstream::eprintln!("{name} is left out: {folder} has a kustomization, which does not name it");
+            anstream::eprintln!(
+                "{name} is left out: {folder} has a kustomization, which does not name it"
+            );
             return Ok(());
         }
         let own = if within.is_none() { Kustomization::of(path) } else { None };

@@ -1,8 +1,10 @@
 //! The counts behind the graph, and the state that its page draws.
 
+use super::accounts::Accounts;
 use super::releases::{Releases, Workload};
 use crate::call::Event;
 use crate::control::Switches;
+use release_track::config::Config;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,6 +18,7 @@ const MAX_EARLIER: usize = 4;
 /// What was seen since the last switch.
 pub(super) struct Journeys {
     releases: Releases,
+    accounts: Accounts,
     served: BTreeMap<Workload, u64>,
     calls: BTreeMap<Line, u64>,
     sentences: BTreeMap<Sentence, Said>,
@@ -39,18 +42,22 @@ enum Release {
     Baseline,
 }
 
+/// What a request came to. In the same order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Crossed,
+    /// A rule names its account, and it did not get that rule's track.
+    Lost,
+    Fine,
+}
+
 /// Who saw which way.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Sentence {
+    outcome: Outcome,
     release: Release,
     user: Option<String>,
     words: String,
-}
-
-impl Sentence {
-    fn crossed(&self) -> bool {
-        self.release == Release::Crossed
-    }
 }
 
 struct Said {
@@ -63,6 +70,8 @@ struct Said {
 struct Totals {
     requests: u64,
     crossed: u64,
+    /// Requests of accounts that a rule names, which did not get its track.
+    lost: u64,
     /// Requests that were not answered, or with an error.
     failed: u64,
     /// Calls of which the same holds.
@@ -115,14 +124,16 @@ struct Words<'a> {
     user: Option<&'a str>,
     path: &'a str,
     crossed: bool,
+    lost: bool,
     count: u64,
 }
 
 impl Journeys {
     /// `workloads` are on the graph from the start, others once they have served a request.
-    pub(super) fn new(releases: Releases, workloads: impl IntoIterator<Item = Workload>) -> Self {
+    pub(super) fn new(config: Config, workloads: impl IntoIterator<Item = Workload>) -> Self {
         Journeys {
-            releases,
+            releases: Releases::new(&config),
+            accounts: Accounts::new(config),
             served: workloads.into_iter().map(|workload| (workload, 0)).collect(),
             calls: BTreeMap::new(),
             sentences: BTreeMap::new(),
@@ -138,14 +149,23 @@ impl Journeys {
         if event.served.service != ENTRY {
             return;
         }
-        let journey = self.releases.follow(&event.served);
+        // Who has a preview has chosen it beside all rules.
+        let user = event.user.as_ref().filter(|_| !event.preview);
+        let due = user.and_then(|user| self.accounts.track_of(user));
+        let journey = self.releases.follow(&event.served, due.as_deref());
         let release = match &journey.track {
             Some(track) => Release::Track(track.clone()),
             None => Release::Baseline,
         };
         let crossed = journey.hops.iter().filter(|hop| hop.crossed).count() as u64;
         self.totals.requests += 1;
+        let outcome = match &due {
+            _ if crossed > 0 => Outcome::Crossed,
+            Some(due) if journey.track.as_ref() != Some(due) => Outcome::Lost,
+            _ => Outcome::Fine,
+        };
         self.totals.crossed += crossed;
+        self.totals.lost += u64::from(outcome == Outcome::Lost);
         self.totals.failed_calls += journey.failed;
         for hop in journey.hops {
             let line = Line {
@@ -156,6 +176,7 @@ impl Journeys {
             *self.calls.entry(line).or_default() += 1;
         }
         self.say(Sentence {
+            outcome,
             release: if crossed > 0 { Release::Crossed } else { release },
             user: event.user.as_ref().map(|user| user.chars().take(MAX_NAME).collect()),
             words: journey.words,
@@ -168,11 +189,24 @@ impl Journeys {
         said.count += 1;
         said.last = last;
         if self.sentences.len() > MAX_SENTENCES {
-            // The one that was not heard for longest goes; those about crossed calls go last.
-            let age = |(sentence, said): (&Sentence, &Said)| (sentence.crossed(), said.last);
+            // The one that was not heard for longest goes; those about what went wrong go last.
+            let age = |(sentence, said): (&Sentence, &Said)| {
+                (sentence.outcome != Outcome::Fine, said.last)
+            };
             let oldest = self.sentences.iter().map(age).min();
             self.sentences.retain(|sentence, said| Some(age((sentence, said))) != oldest);
         }
+    }
+
+    /// Accounts of tracks beyond the first, as testers of the story call themselves: those that a rule
+    /// names.
+    pub(super) fn further_testers(&mut self) -> Vec<String> {
+        let further =
+            self.releases.tracks().skip(1).map(|track| (format!("tester-{track}"), track));
+        let accounts = &mut self.accounts;
+        let named =
+            further.filter(|(user, track)| accounts.track_of(user).as_deref() == Some(track));
+        named.map(|(user, _)| user).collect()
     }
 
     pub(super) fn request_failed(&mut self) {
@@ -246,7 +280,8 @@ impl Journeys {
         let words = self.sentences.iter().map(|(sentence, said)| Words {
             user: sentence.user.as_deref(),
             path: &sentence.words,
-            crossed: sentence.crossed(),
+            crossed: sentence.outcome == Outcome::Crossed,
+            lost: sentence.outcome == Outcome::Lost,
             count: said.count,
         });
         Counts {
@@ -274,7 +309,6 @@ mod tests {
     use crate::call::{Call, Served};
     use crate::control::Routes;
     use crate::weather::Forward;
-    use release_track::config::Config;
     use serde_json::{Value, json};
 
     fn served(service: &str, version: &str, calls: Vec<Call>) -> Served {
@@ -292,14 +326,20 @@ mod tests {
         let forecast = served("forecast", forecast, vec![]);
         let frontend = served("frontend", frontend, vec![Call::Served(forecast.clone())]);
         let user = user.map(str::to_string);
-        [(None, forecast), (user, frontend)].map(|(user, served)| Event { user, served })
+        [(None, forecast), (user, frontend)].map(|(user, served)| Event {
+            user,
+            preview: false,
+            served,
+        })
     }
 
     fn journeys() -> Journeys {
-        let config = br#"{"tracks": [{"name": "v2", "workloads": ["frontend", "forecast"]}]}"#;
+        let config =
+            br#"{"tracks": [{"name": "v2", "match": [{"cookies": {"user": {"exact": "tester"}}}],
+            "workloads": ["frontend", "forecast"]}]}"#;
         let workloads = [("frontend", "v1"), ("frontend", "v2")];
         Journeys::new(
-            Releases::new(&Config::parse(config).unwrap()),
+            Config::parse(config).unwrap(),
             workloads.map(|(service, version)| Workload {
                 service: service.into(),
                 version: version.into(),
@@ -330,7 +370,7 @@ mod tests {
             let name = format!("{service} {version}");
             json!({"name": name, "service": service, "version": version, "track": track, "step": step, "served": served})
         };
-        let words = |user: Option<&str>, path: &str, crossed: bool| json!({"user": user, "path": path, "crossed": crossed, "count": 1});
+        let words = |user: Option<&str>, path: &str, crossed: bool| json!({"user": user, "path": path, "crossed": crossed, "lost": false, "count": 1});
         assert_eq!(
             state(&journeys),
             json!({
@@ -354,10 +394,35 @@ mod tests {
                     words(None, "frontend v1 -> forecast v1", false),
                     words(Some("alice"), "frontend v1 -> forecast v1", false),
                 ],
-                "requests": 4, "crossed": 1, "failed": 0, "failedCalls": 0, "missed": 0,
+                "requests": 4, "crossed": 1, "lost": 0, "failed": 0, "failedCalls": 0, "missed": 0,
                 "earlier": [],
             })
         );
+    }
+
+    #[test]
+    fn whom_a_rule_names_and_who_got_something_else_is_lost() {
+        let mut journeys = journeys();
+        for (user, version) in [("tester", "v1"), ("tester", "v2"), ("alice", "v1")] {
+            for event in events(Some(user), version, version) {
+                journeys.record(&event);
+            }
+        }
+        let told = |journeys: &Journeys| {
+            let state = state(journeys);
+            (state["lost"].clone(), state["crossed"].clone(), state["words"][0].clone())
+        };
+        let words = json!({"user": "tester", "path": "frontend v1 -> forecast v1", "crossed": false, "lost": true, "count": 1});
+        assert_eq!(told(&journeys), (json!(1), json!(0), words));
+        // One that crossed is not told twice; and who has a preview has chosen it.
+        for event in events(Some("tester"), "v2", "v1") {
+            journeys.record(&event);
+        }
+        for event in events(Some("tester"), "v1", "v1") {
+            journeys.record(&Event { preview: true, ..event });
+        }
+        let (lost, crossed, _) = told(&journeys);
+        assert_eq!((lost, crossed), (json!(1), json!(1)));
     }
 
     #[test]
@@ -401,7 +466,7 @@ mod tests {
             state["earlier"],
             json!([{
                 "switches": {"filter": true, "routes": "story", "forward": "request-id", "share": 30},
-                "requests": 1, "crossed": 1, "failed": 1, "failedCalls": 0, "missed": 3,
+                "requests": 1, "crossed": 1, "lost": 0, "failed": 1, "failedCalls": 0, "missed": 3,
             }])
         );
         assert_eq!(state["requests"], 0);

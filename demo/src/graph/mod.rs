@@ -7,6 +7,7 @@
 //! - [`traffic`]: the mix of requests that the page's button sends
 //! - [`server`]: the page, its event stream and its buttons
 
+mod accounts;
 mod guard;
 mod journeys;
 mod releases;

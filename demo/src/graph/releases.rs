@@ -41,8 +41,8 @@ struct Track {
 /// A request's way through the applications.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Journey {
-    /// The track that all its workloads belong to; `None` is baseline. With a crossed call: the
-    /// track of those before it.
+    /// The track that all its workloads belong to, the one that was due if that may be it; `None` is
+    /// baseline. With a crossed call: the track of those before it.
     pub track: Option<String>,
     /// Every call, the caller before what it called for it. The first one comes from the gateway.
     pub hops: Vec<Hop>,
@@ -92,8 +92,9 @@ impl Releases {
     }
 
     /// Follows a request. A call has crossed if no release, be it a track or baseline, has all the
-    /// workloads that were met so far and the one that answered.
-    pub fn follow(&self, root: &Served) -> Journey {
+    /// workloads that were met so far and the one that answered. `due` is the track that it should be
+    /// on: not every way tells baseline from a track.
+    pub fn follow(&self, root: &Served, due: Option<&str>) -> Journey {
         let everything = std::iter::once(None).chain(self.tracks.iter().map(Some));
         let mut walk = Walk {
             releases: self,
@@ -104,7 +105,9 @@ impl Releases {
         };
         let root_words = Workload::from(root).to_string();
         walk.visit(None, root, root_words.clone(), false);
-        let track = walk.possible.first().copied().flatten();
+        let is_due = |track: &&Option<&Track>| track.map(|track| &*track.name) == due;
+        let track = walk.possible.iter().find(is_due).or(walk.possible.first());
+        let track = track.copied().flatten();
         Journey {
             track: track.map(|track| track.name.clone()),
             hops: walk.hops,
@@ -231,7 +234,7 @@ mod tests {
             (&["frontend v1", "forecast v2", "recommendation v1"], None, &["forecast v2"]),
         ];
         for (hops, track, crossed) in cases {
-            let journey = releases().follow(&chain(hops));
+            let journey = releases().follow(&chain(hops), None);
             assert_eq!(journey.track.as_deref(), *track, "{hops:?}");
             let found: Vec<_> = journey.hops.iter().filter(|hop| hop.crossed).collect();
             let found: Vec<_> = found.iter().map(|hop| hop.to.to_string()).collect();
@@ -243,7 +246,7 @@ mod tests {
     #[test]
     fn every_call_is_a_hop() {
         let journey =
-            releases().follow(&chain(&["frontend v2", "forecast v2", "recommendation v1"]));
+            releases().follow(&chain(&["frontend v2", "forecast v2", "recommendation v1"]), None);
         let hops: Vec<_> = journey
             .hops
             .iter()
@@ -265,18 +268,18 @@ mod tests {
 
     #[test]
     fn a_failed_call_is_told() {
-        let journey = releases().follow(&chain(&["frontend v1", "forecast"]));
+        let journey = releases().follow(&chain(&["frontend v1", "forecast"]), None);
         assert_eq!(journey.failed, 1);
         assert_eq!(journey.words, "frontend v1 -> forecast (no response)");
         let mut served = chain(&["frontend v2", "forecast"]);
         let forecast = serde_json::to_string(&chain(&["forecast v2"])).unwrap();
         let error = format!("500 Internal Server Error {forecast}");
         served.calls[1] = Call::Failed { service: "forecast".into(), error };
-        let journey = releases().follow(&served);
+        let journey = releases().follow(&served, None);
         assert_eq!(journey.failed, 1);
         assert_eq!(journey.words, "frontend v2 -> forecast v2 (failed)");
         assert_eq!(journey.hops.last().unwrap().to.to_string(), "forecast v2");
         // Without any service that has a track there is only the first one to name.
-        assert_eq!(releases().follow(&chain(&["frontend v1"])).words, "frontend v1");
+        assert_eq!(releases().follow(&chain(&["frontend v1"]), None).words, "frontend v1");
     }
 }

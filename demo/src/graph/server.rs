@@ -2,7 +2,7 @@
 
 use super::guard::Guard;
 use super::journeys::{Counts, Journeys};
-use super::releases::{Releases, Workload};
+use super::releases::Workload;
 use super::traffic;
 use super::witness::{Says, Witness};
 use crate::control::{Control, Routes, Switches};
@@ -14,6 +14,7 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use release_track::config::Config;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,17 +35,19 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// Everything below `/` of the graph's own server. Needs a Tokio runtime.
 ///
-/// `workloads` are those that run; `releases` is what the filter is told about them.
+/// `workloads` are those that run; `config` is what the filter is told about them and of accounts.
 pub fn router(
     control: Control,
-    releases: Releases,
+    config: Config,
     workloads: impl IntoIterator<Item = Workload>,
 ) -> Router {
     let (tell, news) = mpsc::channel(64);
     let (publish, state) = watch::channel(Arc::from("{}"));
+    let mut journeys = Journeys::new(config, workloads);
+    let further = journeys.further_testers().into();
     let desk = Desk {
         control: control.clone(),
-        journeys: Journeys::new(releases, workloads),
+        journeys,
         filter: Witness::default(),
         filter_says: Says::default(),
         guard: None,
@@ -52,7 +55,7 @@ pub fn router(
         sending: None,
     };
     tokio::spawn(desk.run(news, publish));
-    let graph = Graph { control, tell, state, busy: Arc::default() };
+    let graph = Graph { control, further, tell, state, busy: Arc::default() };
     let text = |kind, text| get(move || async move { asset(kind, text) });
     Router::new()
         .route("/", text("text/html; charset=utf-8", include_str!("../../assets/graph.html")))
@@ -68,6 +71,8 @@ pub fn router(
 #[derive(Clone)]
 struct Graph {
     control: Control,
+    /// Accounts that tracks beyond the first name.
+    further: Arc<[String]>,
     tell: mpsc::Sender<News>,
     state: watch::Receiver<Arc<str>>,
     /// Held by whoever switches or sends traffic, so that no request meets half a switch.
@@ -123,9 +128,10 @@ async fn send_traffic(
         let _busy = busy;
         let _ = graph.tell.send(News::Sending(Some(Sending { sent: 0, of: requests }))).await;
         let (answer, mut answers) = mpsc::unbounded_channel();
-        let sender = traffic::send(graph.control.gateway(), requests, move |good| {
-            let _ = answer.send(good);
-        });
+        let sender =
+            traffic::send(graph.control.gateway(), requests, &graph.further, move |good| {
+                let _ = answer.send(good);
+            });
         let teller = async {
             let mut sent = 0;
             while let Some(good) = answers.recv().await {

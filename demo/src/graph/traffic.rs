@@ -17,27 +17,42 @@ const VISITORS: [&[(&str, &str)]; 6] = [
     &[("cookie", "session=4712; user=alice")],
     &[],
     &[("cookie", "user=tester; session=4713")],
-    &[("cookie", "theme=light; user=bob")],
+    PLAIN,
     // Wants version 2 without being a tester.
     &[("cookie", "session=4714; user=mallory"), ("x-release-track", "v2")],
 ];
+
+/// In its place come the testers of further tracks.
+const PLAIN: &[(&str, &str)] = &[("cookie", "theme=light; user=bob")];
 
 /// Slow enough to watch.
 const PAUSE: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends so many requests to the gateway, each of a visitor with an identity of its own, the same
-/// ones each time. Tells after each whether its response was a 200.
-pub(super) async fn send(gateway: SocketAddr, requests: usize, mut answered: impl FnMut(bool)) {
+/// ones each time. `further` are the testers of tracks beyond the first. Tells after each whether its
+/// response was a 200.
+pub(super) async fn send(
+    gateway: SocketAddr,
+    requests: usize,
+    further: &[String],
+    mut answered: impl FnMut(bool),
+) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let mut pending = JoinSet::new();
     let mut pace = interval(PAUSE);
+    let mut further = further.iter().map(|user| format!("theme=light; user={user}")).cycle();
     for (number, visitor) in VISITORS.iter().cycle().take(requests).enumerate() {
         pace.tick().await;
         let mut request =
             Request::get(format!("http://{gateway}/")).header(header::ACCEPT, "application/json");
-        for (name, value) in *visitor {
-            request = request.header(*name, *value);
+        match if *visitor == PLAIN { further.next() } else { None } {
+            Some(cookies) => request = request.header(header::COOKIE, cookies),
+            None => {
+                for (name, value) in *visitor {
+                    request = request.header(*name, *value);
+                }
+            }
         }
         // HTTP/1.1 may have several lines of cookies.
         let request = request.header(header::COOKIE, format!("release-track-id=visitor-{number}"));

@@ -94,7 +94,6 @@ fn compare(counted: &Counters, journeys: &Journeys) -> Says {
 mod tests {
     use super::*;
     use crate::call::{Call, Event, Served};
-    use crate::graph::Releases;
     use release_track::config::Config;
 
     /// A tester's request on the story's releases; `forecast` is the version that it met there.
@@ -108,9 +107,13 @@ mod tests {
             request_id: None,
             calls,
         };
-        let mut journeys = Journeys::new(Releases::new(&Config::parse(config).unwrap()), []);
+        let mut journeys = Journeys::new(Config::parse(config).unwrap(), []);
         let calls = vec![Call::Served(served("forecast", forecast, Vec::new()))];
-        journeys.record(&Event { user: None, served: served("frontend", "v2", calls) });
+        journeys.record(&Event {
+            user: None,
+            preview: false,
+            served: served("frontend", "v2", calls),
+        });
         journeys
     }
 

@@ -150,6 +150,18 @@ struct App {
 #[derive(Deserialize)]
 struct Question {
     city: Option<String>,
+    #[serde(rename = "release-track")]
+    preview: Option<String>,
+}
+
+/// The default name of a preview's parameter and cookie, which the demo leaves as it is.
+const PREVIEW: &str = "release-track";
+
+/// Who asks the frontend; nobody asks the others.
+#[derive(Default)]
+struct Visitor {
+    user: Option<String>,
+    preview: bool,
 }
 
 impl App {
@@ -159,7 +171,7 @@ impl App {
         path_and_query: &str,
         city: Option<&str>,
         headers: &HeaderMap,
-        user: Option<String>,
+        visitor: Visitor,
     ) -> ServiceResponse {
         let text = |name| {
             let value = headers.get(HeaderName::from_static(name))?;
@@ -182,7 +194,8 @@ impl App {
             response.served.calls.push(call);
             response.content.merge(content);
         }
-        self.say(Event { user, served: response.served.clone() });
+        let Visitor { user, preview } = visitor;
+        self.say(Event { user, preview, served: response.served.clone() });
         response
     }
 
@@ -225,7 +238,8 @@ async fn behind(
     headers: HeaderMap,
 ) -> Response {
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
-    let response = app.respond(path_and_query, question.city.as_deref(), &headers, None).await;
+    let city = question.city.as_deref();
+    let response = app.respond(path_and_query, city, &headers, Visitor::default()).await;
     (app.status(&response.served), Json(response)).into_response()
 }
 
@@ -236,10 +250,12 @@ async fn front(
     headers: HeaderMap,
 ) -> Response {
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
-    let user = user(&headers);
+    let user = cookie(&headers, "user");
+    let is_asked = question.preview.is_some() || cookie(&headers, PREVIEW).is_some();
+    let visitor = Visitor { user: user.clone(), preview: is_asked };
     let city = question.city.as_deref();
     let ServiceResponse { served, content } =
-        app.respond(path_and_query, city, &headers, user.clone()).await;
+        app.respond(path_and_query, city, &headers, visitor).await;
     let status = app.status(&served);
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("application/json")) {
@@ -302,11 +318,11 @@ async fn log_out() -> Response {
     (gone, Redirect::to("/")).into_response()
 }
 
-/// The first cookie `user`, on whichever line.
-fn user(headers: &HeaderMap) -> Option<String> {
+/// The first cookie of this name, on whichever line.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines = headers.get_all(header::COOKIE).iter();
     let lines = lines.map(|line| String::from_utf8_lossy(line.as_bytes()));
     lines
         .flat_map(|line| line.split(';').map(str::to_owned).collect::<Vec<_>>())
-        .find_map(|pair| Some(pair.trim().strip_prefix("user=")?.to_owned()))
+        .find_map(|pair| Some(pair.trim().strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }

@@ -233,6 +233,7 @@ async fn graph(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     )
     .await?;
     crossed(browser, 0).await?;
+    lost(browser, 0, "").await?;
     for words in [
         "tester: frontend v2 -> forecast v2 -> recommendation v1\n20 requests",
         "alice: frontend v1 -> forecast v1\n10 requests",
@@ -248,6 +249,7 @@ async fn graph(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
     switch(browser, "filter", "off").await?;
     send(browser).await?;
     crossed(browser, 10).await?;
+    lost(browser, 20, "x-release-track, which nobody writes").await?;
     says(browser, "mallory: frontend v2 -> forecast v1 (crossed)\n10 requests").await?;
     let line =
         "#graph .call[data-from='frontend v2'][data-to='forecast v1'][data-release=crossed] path";
@@ -261,8 +263,12 @@ async fn graph(demo: &Demo, browser: &Browser, album: &Album) -> Result<()> {
 
     switch(browser, "routes", "original").await?;
     send(browser).await?;
-    says(browser, "tester: frontend v1 -> forecast v1\n10 requests").await?;
+    says(browser, "tester: frontend v1 -> forecast v1 (lost)\n10 requests").await?;
     says(browser, "tester: frontend v2 -> forecast v2 -> recommendation v1\n10 requests").await?;
+    crossed(browser, 0).await?;
+    lost(browser, 10, "misses \"; user=tester\"").await?;
+    let colour = browser.style("#verdict", "background-color").await?;
+    ensure!(hue(&colour)? == "red", "the verdict is {colour}");
     seen("the original routes lose the tester whose cookie comes behind others");
 
     switch(browser, "routes", "story").await?;
@@ -425,7 +431,17 @@ async fn switch(browser: &Browser, name: &str, to: &str) -> Result<()> {
 
 async fn crossed(browser: &Browser, count: u64) -> Result<()> {
     let verdict = browser.text("#verdict .big").await?;
-    ensure!(verdict.ends_with(&format!("crossed calls: {count}")), "the graph says: {verdict}");
+    let (crossed, _) = verdict.split_once(", lost requests: ").context("no lost requests")?;
+    ensure!(crossed.ends_with(&format!("crossed calls: {count}")), "the graph says: {verdict}");
+    Ok(())
+}
+
+/// With why, if there are any.
+async fn lost(browser: &Browser, count: u64, why: &str) -> Result<()> {
+    let verdict = browser.text("#verdict .big").await?;
+    ensure!(verdict.ends_with(&format!("lost requests: {count}")), "the graph says: {verdict}");
+    let told = browser.text("#why").await?;
+    ensure!(told.contains(why) && told.is_empty() == (count == 0), "the graph explains: {told}");
     Ok(())
 }
 

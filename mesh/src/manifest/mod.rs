@@ -21,8 +21,8 @@ pub use wasm_plugin::{FailStrategy, WasmPlugin};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}: {source}", file.display())]
-    Read { file: PathBuf, source: std::io::Error },
+    #[error("{}: {cause}", file.display())]
+    Read { file: PathBuf, cause: std::io::Error },
     #[error("{}: not valid YAML: {message}", file.display())]
     Yaml { file: PathBuf, message: String },
     #[error("{}: {object}: {field}: {message}", file.display())]
@@ -133,8 +133,8 @@ impl Manifests {
 }
 
 fn documents(file: &Path) -> Result<Vec<Value>, Error> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| Error::Read { file: file.into(), source })?;
+    let text =
+        std::fs::read_to_string(file).map_err(|cause| Error::Read { file: file.into(), cause })?;
     serde_saphyr::from_multiple(&text)
         .map_err(|error| Error::Yaml { file: file.into(), message: error.to_string() })
 }

@@ -17,6 +17,7 @@ pub(super) fn check<'a>(
     let mut found = Vec::new();
     found.extend(unreachable(table, ways));
     found.extend(no_baseline(table, ways));
+    found.extend(way_in(view, table, ways));
     found.extend(no_destination(table, ways));
     found.extend(unread(table));
     found.extend(header_case(view, table));
@@ -176,6 +177,42 @@ fn no_baseline<'a>(table: &Table<'a>, ways: &[Way<'_, 'a>]) -> Option<Diagnostic
         "requests without a track find no route beside this one, and are answered 404".to_owned(),
         "add a last route without the header, to the baseline's subset",
     ))
+}
+
+/// A gateway's routes to a service of a track, none of which follows it, while others do.
+fn way_in<'a>(
+    view: &View<'_, 'a>,
+    table: &Table<'a>,
+    ways: &[Way<'_, 'a>],
+) -> Option<Diagnostic<'a>> {
+    if table.callers.gateways.is_empty() || table.callers.mesh {
+        return None;
+    }
+    let follows = |ways: &[Way<'_, '_>], place| {
+        ways.iter().any(|way| way.asks && way.followers.tracks().any(|other| other == place))
+    };
+    ways.iter().filter(|way| way.followers.baseline).find_map(|way| {
+        let route = table.routes.get(way.route)?;
+        let services = Services::of(view, route.destinations().iter().map(|one| one.host));
+        view.tracks.iter().enumerate().find_map(|(place, track)| {
+            let member = track.members.iter().find(|member| services.have(member))?;
+            let mut others = view.routing.tables.iter().map(|table| ways::of(view, table));
+            if follows(ways, place) || !others.any(|ways| follows(&ways, place)) {
+                return None;
+            }
+            let (name, app, header) = (track.name, member.written, view.header());
+            Some(warning(
+                route,
+                "way-in",
+                &route.node.span,
+                format!(
+                    "no route of this way in follows track {name}: its requests get {app} of baseline here, \
+                     and other services of {name} behind it"
+                ),
+                format!("put a route for headers: {{{header}: {{exact: {name}}}}} before it"),
+            ))
+        })
+    })
 }
 
 /// A match with nothing behind it.
