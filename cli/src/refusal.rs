@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::input::manifest::{Bare, Configuration, Manifests, Object};
+use crate::input::yaml::Node;
 use crate::input::{File, place};
 use crate::report::Diagnostic;
 use regex::Regex;
@@ -93,7 +94,7 @@ pub(crate) const CLAIMS: &str = "claims of a JWT are no header: write them into 
                       RequestAuthentication), match on that, and use phase: AUTHZ, which comes after it";
 
 /// What somebody meant who wrote a plain value where an object is expected.
-fn shorthand(path: &str, written: &str) -> Option<String> {
+fn shorthand(path: &str, node: &Node, written: &str) -> Option<String> {
     if written.is_empty() || written.contains(['{', '[', '\n']) {
         return None;
     }
@@ -108,7 +109,11 @@ fn shorthand(path: &str, written: &str) -> Option<String> {
         (_, "cookies" | "withoutCookies" | "headers" | "withoutHeaders" | "queryParams") => "exact",
         _ => return None,
     };
-    Some(format!("write {{{field}: {}}}", written.trim_end_matches('%')))
+    let written = written.trim_end_matches('%');
+    Some(match field {
+        "exact" if node.text().is_none() => format!("write {{exact: '{written}'}}"),
+        field => format!("write {{{field}: {written}}}"),
+    })
 }
 
 /// One of the filter's own errors.
@@ -127,9 +132,8 @@ pub(crate) fn refused<'a>(source: &'a Configuration<'a>, error: &Error) -> Diagn
             let kind = place.node.kind();
             Some(format!("YAML takes {written} for {kind}: write '{written}'"))
         }
-        (None, Some((name, meaning))) => {
-            shorthand(&error.path, written).or_else(|| Some(format!("{name}: {meaning}")))
-        }
+        (None, Some((name, meaning))) => shorthand(&error.path, place.node, written)
+            .or_else(|| Some(format!("{name}: {meaning}"))),
         (None, None) => None,
     };
     Diagnostic {

@@ -179,7 +179,8 @@ fn no_baseline<'a>(table: &Table<'a>, ways: &[Way<'_, 'a>]) -> Option<Diagnostic
     ))
 }
 
-/// A gateway's routes to a service of a track, none of which follows it, while others do.
+/// A gateway's routes to a service of a track, none of which follows it, while others to that service
+/// do.
 fn way_in<'a>(
     view: &View<'_, 'a>,
     table: &Table<'a>,
@@ -188,18 +189,27 @@ fn way_in<'a>(
     if table.callers.gateways.is_empty() || table.callers.mesh {
         return None;
     }
-    let follows = |ways: &[Way<'_, '_>], place| {
-        ways.iter().any(|way| way.asks && way.followers.tracks().any(|other| other == place))
-    };
+    let hosts = |route: &Route<'a>| route.destinations().iter().map(|one| one.host).collect();
     ways.iter().filter(|way| way.followers.baseline).find_map(|way| {
         let route = table.routes.get(way.route)?;
-        let services = Services::of(view, route.destinations().iter().map(|one| one.host));
+        let here: HashSet<_> = hosts(route);
+        let services = Services::of(view, here.iter().copied());
         view.tracks.iter().enumerate().find_map(|(place, track)| {
             let member = track.members.iter().find(|member| services.have(member))?;
-            let mut others = view.routing.tables.iter().map(|table| ways::of(view, table));
-            if follows(ways, place) || !others.any(|ways| follows(&ways, place)) {
+            let is_followed = |way: &&Way<'_, '_>| {
+                way.asks && way.followers.tracks().any(|other| other == place)
+            };
+            if ways.iter().any(|way| is_followed(&way)) {
                 return None;
             }
+            view.routing.tables.iter().find(|table| {
+                let ways = ways::of(view, table);
+                let mut followed = ways.iter().filter(is_followed);
+                followed.any(|way| {
+                    let route = table.routes.get(way.route);
+                    route.is_some_and(|route| !here.is_disjoint(&hosts(route)))
+                })
+            })?;
             let (name, app, header) = (track.name, member.written, view.header());
             Some(warning(
                 route,
