@@ -131,3 +131,73 @@ fn an_image_without_a_name_is_asked_for_one() {
     assert!(!said.success);
     assert!(said.text.contains("make push IMAGE="), "{}", said.text);
 }
+
+/// `make push` once the module is built, with a podman of ours that pushes what `$PUSHED` says, or
+/// fails.
+struct Pushing {
+    folder: TempDir,
+}
+
+impl Pushing {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let podman = folder.path().join("podman");
+        let script = r#"#!/bin/bash
+[[ $1 == push ]] || exit 0
+[[ -n ${PUSHED:-} ]] || { echo 'unauthorized' >&2; exit 125; }
+while [[ $1 != --digestfile ]]; do shift; done
+printf %s "$PUSHED" > "$2"
+"#;
+        fs::write(&podman, script).unwrap();
+        fs::set_permissions(&podman, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(folder.path().join("module.wasm"), "").unwrap();
+        fs::create_dir(folder.path().join("dist")).unwrap();
+        Self { folder }
+    }
+
+    fn push(&self, tag: &str, digest: &str) -> Said {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = std::env::var("PATH").unwrap();
+        let output = Command::new(root.join("wasmplugin/image.sh"))
+            .arg("push")
+            .env("PATH", format!("{}:{path}", self.folder.path().display()))
+            .env("OCI", "podman")
+            .env("IMAGE", format!("registry.example.com/release-track:{tag}"))
+            .env("MODULE", self.folder.path().join("module.wasm"))
+            .env("DIST", self.folder.path().join("dist"))
+            .env("PUSHED", digest)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        Said { success: output.status.success(), text: String::from_utf8(text).unwrap() }
+    }
+
+    fn plugin(&self) -> std::path::PathBuf {
+        self.folder.path().join("dist/wasmplugin/wasmplugin.yaml")
+    }
+}
+
+#[test]
+fn a_push_leaves_edits_as_they_are_and_changes_the_image() {
+    let pushing = Pushing::new();
+    assert!(pushing.push("0.1.0", &format!("sha256:{}", "1".repeat(64))).success);
+    let plugin = fs::read_to_string(pushing.plugin()).unwrap();
+    fs::write(pushing.plugin(), plugin.replace("exact: tester", "exact: alice")).unwrap();
+    let second = format!("sha256:{}", "2".repeat(64));
+    let said = pushing.push("0.2.0", &second);
+    assert!(said.success && said.text.contains("keeps what it has"), "{}", said.text);
+    let plugin = fs::read_to_string(pushing.plugin()).unwrap();
+    assert!(plugin.contains("exact: alice") && !plugin.contains("exact: tester"), "{plugin}");
+    assert!(plugin.contains(&format!("release-track@{second}")), "{plugin}");
+}
+
+#[test]
+fn a_push_that_fails_says_so_last_and_changes_nothing() {
+    let pushing = Pushing::new();
+    assert!(pushing.push("0.1.0", &format!("sha256:{}", "1".repeat(64))).success);
+    let before = fs::read_to_string(pushing.plugin()).unwrap();
+    let said = pushing.push("0.2.0", "");
+    let last = said.text.lines().last().unwrap();
+    assert!(!said.success && last.contains("0.2.0 was not pushed"), "{}", said.text);
+    assert_eq!(fs::read_to_string(pushing.plugin()).unwrap(), before);
+}
