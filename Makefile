@@ -103,7 +103,7 @@ fi; \
 printf '%s  %s bytes  sha256 %s  needs %s\n' $(2) "$$(stat -c %s $(2))" "$$(sha256sum $(2) | cut -d' ' -f1)" "$$needs"
 endef
 
-cli: ## Build the command line: dist/release-track
+cli: toolchain ## Build the command line: dist/release-track
 	@echo 'Building the command line: the first time it takes some minutes'
 	@cargo build --locked --release --package release-track-cli
 	@install -D target/release/release-track dist/release-track

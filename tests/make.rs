@@ -77,9 +77,12 @@ const HOST: &str = "x86_64-unknown-linux-gnu";
 
 #[test]
 fn without_rust_one_sentence_says_where_it_is() {
-    let said = Machine::new().make(&["toolchain"]);
-    assert!(!said.success);
-    assert!(said.text.contains("https://rustup.rs"), "{}", said.text);
+    for target in ["build", "cli", "demo"] {
+        let said = Machine::new().make(&[target]);
+        assert!(!said.success);
+        assert!(said.text.starts_with("Rust is not on the PATH"), "{}", said.text);
+        assert!(said.text.contains("https://rustup.rs"), "{}", said.text);
+    }
 }
 
 #[test]
