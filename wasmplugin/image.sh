@@ -1,5 +1,6 @@
 #!/bin/bash
 # image.sh build|push: the filter as the image IMAGE, and an installation that names it by digest.
+# image.sh save FILE: the image as an archive in OCI's layout; prints its digest, which is that of the image pushed.
 #
 #   IMAGE         registry/repository:tag
 #   OCI           docker, podman or buildah (default: the first that works), or oras: push the two-layer artifact
@@ -73,6 +74,15 @@ push() {
     esac
 }
 
+# Its owner, times and order are no part of an archive's meaning, and are the same anywhere.
+save() {
+    local layout=$context/layout
+    "$OCI" push --quiet --format oci --digestfile "$context/digest" "$IMAGE" "oci:$layout:$version" >&2
+    tar --create --file "$1" --directory "$layout" --sort=name --mtime="@$SOURCE_DATE_EPOCH" \
+        --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=ustar oci-layout index.json blobs
+    cat "$context/digest"
+}
+
 # The user's own wasmplugin/, with the image in the place of the example. It is theirs to edit: once
 # it is there, only its image changes.
 install() {
@@ -87,6 +97,11 @@ install() {
     echo "Installed by: kubectl apply -k $dist/wasmplugin"
 }
 
+if [[ $1 = save ]]; then
+    build >&2
+    save "$2"
+    exit
+fi
 build
 [[ $1 = build ]] || {
     if ! digest=$(push) || [[ -z $digest ]]; then
