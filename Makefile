@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
@@ -189,7 +189,18 @@ soak: build $(if $(filter native,$(FILTER)),native) $(ENVOY_READY) ## Send REQUE
 	@cargo build --quiet --release --package soak
 	@REQUESTS=$${REQUESTS:-1000000} exec target/release/soak
 
-IMAGE ?= localhost/release-track:$(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
+VERSION := $(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
+CHART := $(or $(DIST),dist)/release-track-$(VERSION).tgz
+
+# The same sources give the same bytes: chart/files has links, and nobody's name, time or rights get in.
+chart: ## Pack the Helm chart: dist/release-track-VERSION.tgz
+	@mkdir -p $(dir $(CHART))
+	@tar --create --dereference --directory chart --transform 's,^\.,release-track,' --sort name --format ustar \
+	  --owner 0 --group 0 --numeric-owner --mode u=rwX,go=rX \
+	  --mtime "@$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2> /dev/null || echo 0)}" . | gzip -9 --no-name > $(CHART)
+	@printf '%s  %s bytes  sha256 %s\n' $(CHART) "$$(stat -c %s $(CHART))" "$$(sha256sum $(CHART) | cut -d' ' -f1)"
+
+IMAGE ?= localhost/release-track:$(VERSION)
 
 image: build ## Build the filter's image IMAGE, with docker, podman or buildah
 	@IMAGE=$(IMAGE) wasmplugin/image.sh build
