@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard static-cli release publish version workflows envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard static-cli release publish version workflows envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH ARCHES BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE KEY \
@@ -207,11 +207,23 @@ soak: build $(if $(filter native,$(FILTER)),native) $(ENVOY_READY) ## Send REQUE
 	@cargo build --quiet --release --package soak
 	@REQUESTS=$${REQUESTS:-1000000} exec target/release/soak
 
-IMAGE ?= localhost/release-track:$(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
+VERSION := $(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
+CHART := $(or $(DIST),dist)/release-track-$(VERSION).tgz
+
+# The same sources give the same bytes: chart/files has links, and nobody's name, time or rights get in.
+chart: ## Pack the Helm chart: dist/release-track-VERSION.tgz
+	@mkdir -p $(dir $(CHART))
+	@tar --create --dereference --directory chart --transform 's,^\.,release-track,' --sort name --format ustar \
+	  --owner 0 --group 0 --numeric-owner --mode u=rwX,go=rX \
+	  --mtime "@$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2> /dev/null || echo 0)}" . | gzip -9 --no-name > $(CHART)
+	@printf '%s  %s bytes  sha256 %s\n' $(CHART) "$$(stat -c %s $(CHART))" "$$(sha256sum $(CHART) | cut -d' ' -f1)"
+
+IMAGE ?= localhost/release-track:$(VERSION)
 
 image: build ## Build the filter's image IMAGE, with docker, podman or buildah
 	@IMAGE=$(IMAGE) wasmplugin/image.sh build
 
+push: NAMED = push IMAGE=registry.example.com/release-track:0.1.0
 push: named-image build ## Push the image to IMAGE=registry/name:tag; dist/wasmplugin is then the installation that names it by digest
 	@IMAGE=$(IMAGE) wasmplugin/image.sh push
 
@@ -222,8 +234,9 @@ CRANE := $(dir $(COSIGN))crane
 ARCHES ?= $(MACHINE) $(if $(shell command -v aarch64-linux-gnu-gcc),$(filter-out $(MACHINE),aarch64))
 
 release: toolchain $(if $(filter none,$(KEY)),,$(if $(KEY),$(COSIGN))) ## All files of a release, in dist/release/VERSION, with notes and checksums that KEY=cosign.key signs (KEY=none: nothing)
-	@KEY=$(KEY) COSIGN=$(COSIGN) ARCHES='$(ARCHES)' release/release.sh
+	@KEY=$(KEY) COSIGN=$(COSIGN) ARCHES='$(ARCHES)' release/release.sh $(CHART)
 
+publish: NAMED = publish KEY=cosign.key IMAGE=registry.example.com/release-track:0.1.0
 publish: named-image $(if $(KEY),$(COSIGN)) ## Push the image of dist/release/VERSION to IMAGE=registry/name, by its digest, and sign it with KEY=cosign.key
 	@KEY=$(KEY) COSIGN=$(COSIGN) CRANE=$(CRANE) IMAGE=$(IMAGE) release/publish.sh
 
@@ -235,7 +248,7 @@ version: ## Give what CHANGELOG.md has under [Unreleased] the version NEW=0.2.0
 
 named-image:
 	@if [[ '$(origin IMAGE)' == file ]]; then \
-	  echo 'Where to? make $(or $(MAKECMDGOALS),push) IMAGE=registry.example.com/release-track:0.1.0'; exit 1; \
+	  echo 'Where to? make $(NAMED)'; exit 1; \
 	fi
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
@@ -303,7 +316,7 @@ $(OTLP_TYPES)/%:
 $(GRAFANA_TYPES)/%.py:
 	@$(call pip,$(GRAFANA_TYPES),grafana-foundation-sdk==1769699998!10.1.0)
 
-$(COSIGN): release/tools/go.mod
+$(COSIGN):
 	@command -v go > /dev/null || { echo 'cosign is built with Go 1.26 or later: install it from https://go.dev/dl, and try again'; exit 1; }
 	@echo 'Building cosign and crane: it takes some minutes'
 	@cd release/tools && go build -trimpath -o $(CURDIR)/$(@D)/ tool && touch $(CURDIR)/$@

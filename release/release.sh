@@ -1,11 +1,11 @@
 #!/bin/bash
-# release.sh [FILE...]: all files of a release of the commit that is checked out, in dist/release/VERSION.
+# release.sh CHART: all files of a release of the commit that is checked out, in dist/release/VERSION.
 #
 #   KEY     the private key of cosign that signs SHA256SUMS, or none
 #   COSIGN  cosign; COSIGN_PASSWORD is the key's
 #   OCI     buildah or podman (default: the first that is there)
 #   ARCHES  the processors of the dynamic module and of the command line
-#   FILE    what else belongs to it: the Helm chart
+#   CHART   where make chart puts its file
 #
 # The same commit gives the same bytes, but for the signature.
 set -euo pipefail
@@ -61,8 +61,8 @@ for arch in $ARCHES; do
     bill "librelease-track-linux-$arch.so" release-track-native "$arch-unknown-linux-gnu"
     bill "release-track-linux-$arch" release-track-cli "$arch-unknown-linux-musl"
 done
-IMAGE=localhost/release-track:$version wasmplugin/image.sh save "$to/release-track-image.tar" >"$to/release-track-image.digest"
-(($# == 0)) || cp "$@" "$to"
+IMAGE=localhost/release-track:$version ARCHIVE=$to/release-track-image.tar wasmplugin/image.sh save >"$to/release-track-image.digest"
+make --no-print-directory chart && cp "$1" "$to"
 
 {
     section "$version"
@@ -75,6 +75,6 @@ IMAGE=localhost/release-track:$version wasmplugin/image.sh save "$to/release-tra
 } | sed '/./,$!d' >"$to/NOTES.md"
 (cd "$to" && sha256sum -- * >SHA256SUMS)
 
-[[ $KEY == none ]] || "$COSIGN" sign-blob --yes --key "$KEY" --tlog-upload=false --bundle "$to/SHA256SUMS.sigstore.json" "$to/SHA256SUMS" >/dev/null
+[[ $KEY == none ]] || "$COSIGN" sign-blob --yes --key "$KEY" --signing-config release/offline.json --bundle "$to/SHA256SUMS.sigstore.json" "$to/SHA256SUMS" >/dev/null
 echo "$to:"
 ls "$to"

@@ -15,6 +15,7 @@ fi
 
 sed -i "s/^## \[Unreleased\]$/&\n\n## [$NEW] - $(date -u +%F)/" CHANGELOG.md
 sed -i -E "s/^((release-track|mesh) = .*|)version = \"${old//./\\.}\"/\1version = \"$NEW\"/" Cargo.toml ./*/Cargo.toml
+sed -i -E "s/^(version|appVersion): .*/\1: $NEW/" chart/Chart.yaml
 # In the manifests, the documents and what the command line answers.
 git grep -lzE "(release-track|weather)[: ]${old//./\\.}" -- ':!CHANGELOG.md' |
     xargs -0 sed -i -E "s/(release-track|weather)([: ])${old//./\\.}/\1\2$NEW/g"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # image.sh build|push: the filter as the image IMAGE, and an installation that names it by digest.
-# image.sh save FILE: the image as an archive in OCI's layout; prints its digest, which is that of the image pushed.
+# image.sh save: the image as ARCHIVE, in OCI's layout; prints its digest, which is that of the image pushed.
 #
 #   IMAGE         registry/repository:tag
 #   OCI           docker, podman or buildah (default: the first that works), or oras: push the two-layer artifact
@@ -78,7 +78,7 @@ push() {
 save() {
     local layout=$context/layout
     "$OCI" push --quiet --format oci --digestfile "$context/digest" "$IMAGE" "oci:$layout:$version" >&2
-    tar --create --file "$1" --directory "$layout" --sort=name --mtime="@$SOURCE_DATE_EPOCH" \
+    tar --create --file "$ARCHIVE" --directory "$layout" --sort=name --mtime="@$SOURCE_DATE_EPOCH" \
         --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=ustar oci-layout index.json blobs
     cat "$context/digest"
 }
@@ -99,7 +99,7 @@ install() {
 
 if [[ $1 = save ]]; then
     build >&2
-    save "$2"
+    save
     exit
 fi
 build
