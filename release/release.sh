@@ -29,7 +29,7 @@ section() {
 [[ -z $(git status --porcelain) ]] || stop "There are changes that are in no commit (git status): a release is made of one"
 [[ -n $(section "$version") ]] ||
     stop "CHANGELOG.md has no heading [$version], the version in Cargo.toml: make version NEW=... sets both"
-[[ -z $(section Unreleased | grep -v '^Since ') ]] ||
+! section Unreleased | grep -qv -e '^$' -e '^Since ' ||
     stop "CHANGELOG.md has lines under [Unreleased], and $version is told already: make version NEW=... gives them a version"
 if tagged=$(git rev-parse --quiet --verify "$tag^{commit}") && [[ $tagged != $(git rev-parse HEAD) ]]; then
     stop "$tag is another commit: make version NEW=... gives this one its own version"
@@ -64,13 +64,13 @@ done
 IMAGE=localhost/release-track:$version ARCHIVE=$to/release-track-image.tar wasmplugin/image.sh save >"$to/release-track-image.digest"
 make --no-print-directory chart && cp "$1" "$to"
 
+# shellcheck disable=SC2016 # Markdown's own
 {
     section "$version"
     printf '\n### Files\n\n| file | bytes | sha256 |\n| --- | ---: | --- |\n'
     for file in "$to"/*; do
         printf '| `%s` | %s | `%s` |\n' "${file##*/}" "$(stat -c %s "$file")" "$(sha256sum "$file" | cut -d' ' -f1)"
     done
-    # shellcheck disable=SC2016 # Markdown's own
     printf '\nThe image: `%s`. Commit %s, %s.\n' "$(<"$to/release-track-image.digest")" "$(git rev-parse HEAD)" "$(rustc --version)"
 } | sed '/./,$!d' >"$to/NOTES.md"
 (cd "$to" && sha256sum -- * >SHA256SUMS)
