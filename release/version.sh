@@ -16,8 +16,8 @@ fi
 sed -i "s/^## \[Unreleased\]$/&\n\n## [$NEW] - $(date -u +%F)/" CHANGELOG.md
 sed -i -E "s/^((release-track|mesh) = .*|)version = \"${old//./\\.}\"/\1version = \"$NEW\"/" Cargo.toml ./*/Cargo.toml
 sed -i -E "s/^(version|appVersion): .*/\1: $NEW/" chart/Chart.yaml
-# In the manifests, the documents and what the command line answers.
-git grep -lzE "(release-track|weather)[: ]${old//./\\.}" -- ':!CHANGELOG.md' |
+# In the manifests, the documents and what the command line answers; not where a registry of the tests is asked.
+git grep -lzE "(release-track|weather)[: ]${old//./\\.}" -- ':!CHANGELOG.md' ':!cli/tests/transcripts/image.md' ':!docs/*command-line.md' |
     xargs -0 sed -i -E "s/(release-track|weather)([: ])${old//./\\.}/\1\2$NEW/g"
 cargo update --quiet --workspace
 cargo update --quiet --workspace --manifest-path fuzz/Cargo.toml
