@@ -22,5 +22,7 @@ trap 'rm -r "$layout"' EXIT
 tar --extract --file "$from/release-track-image.tar" --directory "$layout"
 pushed=$("$CRANE" push "$layout" "$IMAGE")
 [[ ${pushed##*@} == "$(<"$from/release-track-image.digest")" ]] || stop "$pushed is not the image of $from"
-"$COSIGN" sign --yes --key "$KEY" --signing-config release/offline.json "$pushed"
+# Of no service: neither a log nor a time is asked for.
+offline=(--signing-config release/offline/signing-config.json --trusted-root release/offline/trusted-root.json)
+"$COSIGN" sign --yes --key "$KEY" "${offline[@]}" "$pushed"
 echo "$pushed is pushed and signed"
