@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
@@ -81,19 +81,29 @@ reproduce: native ## Check that the same sources make the same dynamic module in
 native-sanitize: ## Run the dynamic module's tests under the sanitizers of addresses, leaks and threads; installs the nightly they need
 	@native/sanitize.sh
 
-# A dynamic module: $(call dynamic_module,package,file).
-define dynamic_module
+# The flags of rustc that let no path of this machine into what it builds.
+define remapped
+home=$${CARGO_HOME:-$$HOME/.cargo}; \
+flags='--remap-path-prefix=$(CURDIR)='; \
+for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done
+endef
+
+# What another processor's programs are compiled and linked with: $(call links,target).
+define links
 if [[ $(ARCH) != $(MACHINE) ]]; then \
   command -v $(ARCH)-linux-gnu-gcc > /dev/null || { \
     echo 'There is no $(ARCH)-linux-gnu-gcc to link with: install gcc-$(subst _,-,$(ARCH))-linux-gnu, as Debian calls it'; exit 1; \
   }; \
-  export CARGO_TARGET_$$(tr a-z- A-Z_ <<< $(NATIVE_TARGET))_LINKER=$(ARCH)-linux-gnu-gcc; \
-  rustup --quiet target add $(NATIVE_TARGET); \
+  export CARGO_TARGET_$$(tr a-z- A-Z_ <<< $(1))_LINKER=$(ARCH)-linux-gnu-gcc; \
 fi; \
+if [[ ! -d $$(rustc --print sysroot)/lib/rustlib/$(1)/lib ]]; then rustup --quiet target add $(1); fi
+endef
+
+# A dynamic module: $(call dynamic_module,package,file).
+define dynamic_module
+$(call links,$(NATIVE_TARGET)); \
 cargo fetch --quiet --target $(NATIVE_TARGET); \
-home=$${CARGO_HOME:-$$HOME/.cargo}; \
-flags='--remap-path-prefix=$(CURDIR)='; \
-for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done; \
+$(remapped); \
 CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile native --target $(NATIVE_TARGET) --package $(1) --lib; \
 install -D -m 644 target/$(NATIVE_TARGET)/native/lib$(subst -,_,$(1)).so $(2); \
 needs=$$(readelf --wide --dyn-syms $(2) | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1); \
@@ -117,10 +127,8 @@ cli: ## Build the command line: dist/release-track
 # instructions, too.
 define wasm_filter
 cargo fetch --quiet --target wasm32-wasip1; \
-home=$${CARGO_HOME:-$$HOME/.cargo}; \
-flags='--remap-path-prefix=$(CURDIR)='$$'\x1f''-Cllvm-args=-inline-threshold=50'; \
-for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done; \
-CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile wasm --target wasm32-wasip1 --package $(1) --lib; \
+$(remapped); \
+CARGO_ENCODED_RUSTFLAGS=$$flags$$'\x1f'-Cllvm-args=-inline-threshold=50 cargo build --profile wasm --target wasm32-wasip1 --package $(1) --lib; \
 mkdir -p $(dir $(3)); \
 cargo run --quiet --package slim -- target/wasm32-wasip1/wasm/$(subst -,_,$(1)).wasm $(3) \
 	memory _initialize proxy_abi_version_0_2_1 proxy_on_memory_allocate proxy_on_context_create proxy_on_delete \
@@ -208,15 +216,31 @@ image: build ## Build the filter's image IMAGE, with docker, podman or buildah
 push: named-image build ## Push the image to IMAGE=registry/name:tag; dist/wasmplugin is then the installation that names it by digest
 	@IMAGE=$(IMAGE) wasmplugin/image.sh push
 
+# One static program, for an image that has nothing else.
+WEATHER_TARGET := $(ARCH)-unknown-linux-musl
+
+weather: toolchain ## Build the weather app as one static program: dist/weather; ARCH=aarch64: for another processor
+	@echo 'Building the weather app: the first time it takes two minutes'
+	@$(call links,$(WEATHER_TARGET)); \
+	cargo fetch --quiet --target $(WEATHER_TARGET); \
+	$(remapped); \
+	CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile static --target $(WEATHER_TARGET) --package demo --bins
+	@install -D target/$(WEATHER_TARGET)/static/demo dist/weather
+
+push-weather: NAMED = push-weather IMAGE=registry.example.com/weather:0.1.0
+push-weather: named-image weather ## Push the weather app to IMAGE=registry/name:tag; dist/weather-app is then examples/weather with it
+	@IMAGE=$(IMAGE) ARCH=$(ARCH) wasmplugin/image.sh push weather
+
+push: NAMED = push IMAGE=registry.example.com/release-track:0.1.0
 named-image:
 	@if [[ '$(origin IMAGE)' == file ]]; then \
-	  echo 'Where to? make push IMAGE=registry.example.com/release-track:0.1.0'; exit 1; \
+	  echo 'Where to? make $(NAMED)'; exit 1; \
 	fi
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts
-	@$(MAKE) --no-print-directory build native $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
-	@cargo build --quiet --package demo --package release-track-cli
+	@$(MAKE) --no-print-directory build native weather $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
+	@cargo build --quiet --package release-track-cli
 	@cargo build --quiet --package cases --package scenarios --examples
 	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi
