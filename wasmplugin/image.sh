@@ -41,16 +41,22 @@ dist=${DIST:-dist}
 context=$dist/image
 what=${2:-filter}
 case $what in
-filter) dockerfile=wasmplugin/Dockerfile file=${MODULE:-dist/release-track.wasm} name=release-track.wasm installation=$dist/wasmplugin ;;
-weather) dockerfile=demo/Dockerfile file=dist/weather name=weather installation=$dist/weather-app ;;
+filter)
+    dockerfile=wasmplugin/Dockerfile file=${MODULE:-dist/release-track.wasm} name=release-track.wasm
+    installation=$dist/wasmplugin platform=()
+    ;;
+weather)
+    dockerfile=demo/Dockerfile file=dist/weather name=weather
+    installation=$dist/weather-app platform=(--platform linux/amd64)
+    if [[ ${ARCH:-$(uname -m)} = aarch64 ]]; then platform=(--platform linux/arm64); fi
+    ;;
 esac
 if [[ $what = weather && $OCI = oras ]]; then
     echo "OCI=oras pushes the filter alone: the image of a pod needs docker, podman or buildah" >&2
     exit 1
 fi
 build() {
-    local arguments=(--file "$dockerfile" --tag "$IMAGE" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "SOURCE=$source" "$context")
-    [[ $what = filter ]] || arguments+=(--platform "linux/$([[ ${ARCH:-$(uname -m)} = aarch64 ]] && echo arm64 || echo amd64)")
+    local arguments=("${platform[@]}" --file "$dockerfile" --tag "$IMAGE" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "SOURCE=$source" "$context")
     rm -rf "$context" && mkdir -p "$context" && cp "$file" "$context/$name"
     case $OCI in
     docker) docker buildx build --quiet --provenance=false --output type=docker,rewrite-timestamp=true "${arguments[@]}" ;;
