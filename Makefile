@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard static-cli release publish version workflows envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard static-cli release publish version workflows envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH ARCHES BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE KEY \
@@ -246,6 +246,21 @@ reproduce: toolchain $(COSIGN) $(CYCLONEDX)/cyclonedx/schema/__init__.py ## Chec
 version: ## Give what CHANGELOG.md has under [Unreleased] the version NEW=0.2.0
 	@NEW=$(NEW) release/version.sh
 
+# One static program, for an image that has nothing else.
+WEATHER_TARGET := $(ARCH)-unknown-linux-musl
+
+weather: toolchain ## Build the weather app as one static program: dist/weather; ARCH=aarch64: for another processor
+	@echo 'Building the weather app: the first time it takes two minutes'
+	@$(call links,$(WEATHER_TARGET)); \
+	cargo fetch --quiet --target $(WEATHER_TARGET); \
+	$(remapped); \
+	CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile static --target $(WEATHER_TARGET) --package demo --bins
+	@install -D target/$(WEATHER_TARGET)/static/demo dist/weather
+
+push-weather: NAMED = push-weather IMAGE=registry.example.com/weather:0.1.0
+push-weather: named-image weather ## Push the weather app to IMAGE=registry/name:tag; dist/weather-app is then examples/weather with it
+	@IMAGE=$(IMAGE) ARCH=$(ARCH) wasmplugin/image.sh push weather
+
 named-image:
 	@if [[ '$(origin IMAGE)' == file ]]; then \
 	  echo 'Where to? make $(NAMED)'; exit 1; \
@@ -253,8 +268,8 @@ named-image:
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts
-	@$(MAKE) --no-print-directory build native $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
-	@cargo build --quiet --package demo --package release-track-cli
+	@$(MAKE) --no-print-directory build native weather $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
+	@cargo build --quiet --package release-track-cli
 	@cargo build --quiet --package cases --package scenarios --examples
 	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi

@@ -66,6 +66,7 @@ def run(folder):
 
     checks = [
         manifests.reproducible,
+        manifests.weather_image,
         manifests.image_checked,
         manifests.analyzed,
         admission.cases,

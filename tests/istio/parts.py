@@ -83,8 +83,11 @@ def build():
 def _programs(to):
     tools = sorted(_go("list", "tool").split())
     # Two programs are called helm.
-    helms = {tool: to / f"helm{tool.split('/')[1][1:]}" for tool in tools if tool.startswith("helm.sh/")}
-    builds = [(f"{to}/", [tool for tool in tools if tool not in helms]), *((name, [tool]) for tool, name in helms.items())]
+    helms = {tool: to / f"helm{tool.split('/')[2][1:]}" for tool in tools if tool.startswith("helm.sh/")}
+    builds = [
+        (f"{to}/", [tool for tool in tools if tool not in helms]),
+        *((name, [tool]) for tool, name in helms.items()),
+    ]
     packages = len(_go("list", "-deps", "-tags", TAGS, "tool").split())
     version = "k8s.io/component-base/version"
     major, minor = KUBERNETES.groups()

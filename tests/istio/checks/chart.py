@@ -25,7 +25,12 @@ configMapGenerator:
 # Numbers that a template could spoil.
 _EXACT = {
     "tracks": [
-        {"name": "v2", "share": {"percent": 0.01}, "guard": {"minimum": 1_000_000}, "match": [{"uri": {"regex": "{{ x }}"}}]}
+        {
+            "name": "v2",
+            "share": {"percent": 0.01},
+            "guard": {"minimum": 1_000_000},
+            "match": [{"uri": {"regex": "{{ x }}"}}],
+        }
     ]
 }
 
@@ -78,7 +83,16 @@ def _installed(tier, installation, helm):
 
     def apply(command, values):
         chart = f"oci://{tier.registry.host}/charts/release-track"
-        _helm(tier, helm, command, "release-track", chart, "--version=0.1.0", "--plain-http", f"--values={_values(values)}")
+        _helm(
+            tier,
+            helm,
+            command,
+            "release-track",
+            chart,
+            "--version=0.1.0",
+            "--plain-http",
+            f"--values={_values(values)}",
+        )
 
     apply("install", given)
     tier.wait_in_force()
