@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard static-cli release publish version workflows envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard static-cli release cosign publish version workflows envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH ARCHES BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE KEY \
@@ -235,6 +235,9 @@ ARCHES ?= $(MACHINE) $(if $(shell command -v aarch64-linux-gnu-gcc),$(filter-out
 
 release: toolchain $(if $(filter none,$(KEY)),,$(if $(KEY),$(COSIGN))) ## All files of a release, in dist/release/VERSION, with notes and checksums that KEY=cosign.key signs (KEY=none: nothing)
 	@KEY=$(KEY) COSIGN=$(COSIGN) ARCHES='$(ARCHES)' release/release.sh $(CHART)
+
+cosign: $(COSIGN) ## Build cosign, which signs a release and makes the key (cosign generate-key-pair), into .tools; needs Go
+	@echo '$(COSIGN)'
 
 publish: NAMED = publish KEY=cosign.key IMAGE=registry.example.com/release-track:0.1.0
 publish: named-image $(if $(KEY),$(COSIGN)) ## Push the image of dist/release/VERSION to IMAGE=registry/name, by its digest, and sign it with KEY=cosign.key

@@ -24,7 +24,7 @@ section() {
     awk -v heading="## [$1]" 'index($0, "## [") == 1 { inside = index($0, heading) == 1; next } inside' CHANGELOG.md
 }
 
-[[ -n ${KEY:-} ]] || stop 'Signed with which key? make release KEY=cosign.key (cosign generate-key-pair makes one), or KEY=none'
+[[ -n ${KEY:-} ]] || stop 'Signed with which key? make release KEY=cosign.key (make cosign, cosign generate-key-pair make one), or KEY=none'
 [[ $KEY == none || $KEY == *://* || -r $KEY ]] || stop "KEY=$KEY: there is no such file; cosign generate-key-pair makes one"
 [[ -z $(git status --porcelain) ]] || stop "There are changes that are in no commit (git status): a release is made of one"
 [[ -n $(section "$version") ]] ||
