@@ -117,6 +117,7 @@ trusted() { "$COSIGN" verify --key "$1" --insecure-ignore-tlog "$2"; }
 holds 'its signature holds' trusted "$work/cosign.pub" "$image:$new"
 refuses 'could not verify' trusted "$work/another/cosign.pub" "$image:$new"
 PUSH_OPTIONS=--tls-verify=false make --no-print-directory push IMAGE="$image:pushed" OCI=buildah >"$work/pushed"
+holds 'it names the commit that it is of' sh -c "'$CRANE' config '$image@$digest' | grep -F '\"org.opencontainers.image.revision\":\"$(git rev-parse HEAD)\"'"
 holds 'make push gives the image the same digest' grep -qxF "$image@$digest" "$work/pushed"
 # One byte more in the module.
 cp dist/release-track.wasm "$work/changed.wasm" && printf '\0' >>"$work/changed.wasm"
