@@ -72,11 +72,13 @@ make --no-print-directory chart && cp "$1" "$to"
         printf '| `%s` | %s | `%s` |\n' "${file##*/}" "$(stat -c %s "$file")" "$(sha256sum "$file" | cut -d' ' -f1)"
     done
     printf '\nThe image: `%s`. Commit %s, %s.\n' "$(<"$to/release-track-image.digest")" "$(git rev-parse HEAD)" "$(rustc --version)"
-} | sed '/./,$!d' >"$to/NOTES.md"
+} | cat --squeeze-blank | sed '1{/^$/d}' >dist/release/NOTES.md
+mv dist/release/NOTES.md "$to"
 (cd "$to" && sha256sum -- * >SHA256SUMS)
 
 # Of no service: neither a log nor a time is asked for.
 offline=(--signing-config release/offline/signing-config.json --trusted-root release/offline/trusted-root.json)
 [[ $KEY == none ]] || "$COSIGN" sign-blob --yes --key "$KEY" "${offline[@]}" --bundle "$to/SHA256SUMS.sigstore.json" "$to/SHA256SUMS" >/dev/null
+chmod go+r "$to"/*
 echo "$to:"
 ls "$to"

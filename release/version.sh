@@ -13,7 +13,7 @@ if grep -qF "## [$NEW]" CHANGELOG.md; then
     exit 1
 fi
 
-sed -i "s/^## \[Unreleased\]$/&\n\n## [$NEW] - $(date -u +%F)/" CHANGELOG.md
+sed -i -E "s/^## \[Unreleased\]$/&\n\n## [$NEW] - $(date -u +%F)/; /^Since [0-9-]+\.$/,+1d" CHANGELOG.md
 sed -i -E "s/^((release-track|mesh) = .*|)version = \"${old//./\\.}\"/\1version = \"$NEW\"/" Cargo.toml ./*/Cargo.toml
 sed -i -E "s/^(version|appVersion): .*/\1: $NEW/" chart/Chart.yaml
 # In the manifests, the documents and what the command line answers; not where a registry of the tests is asked.
