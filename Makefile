@@ -233,14 +233,14 @@ CRANE := $(dir $(COSIGN))crane
 # Another processor's files where there is what links them.
 ARCHES ?= $(MACHINE) $(if $(shell command -v aarch64-linux-gnu-gcc),$(filter-out $(MACHINE),aarch64))
 
-release: toolchain $(if $(filter none,$(KEY)),,$(if $(KEY),$(COSIGN))) ## All files of a release, in dist/release/VERSION, with notes and checksums that KEY=cosign.key signs (KEY=none: nothing)
+release: toolchain ## All files of a release, in dist/release/VERSION, with notes and checksums that KEY=cosign.key signs (KEY=none: nothing)
 	@KEY=$(KEY) COSIGN=$(COSIGN) ARCHES='$(ARCHES)' release/release.sh $(CHART)
 
 cosign: $(COSIGN) ## Build cosign, which signs a release and makes the key (cosign generate-key-pair), into .tools; needs Go
 	@echo '$(COSIGN)'
 
 publish: NAMED = publish KEY=cosign.key IMAGE=registry.example.com/release-track:0.1.0
-publish: named-image $(if $(KEY),$(COSIGN)) ## Push the image of dist/release/VERSION to IMAGE=registry/name, by its digest, and sign it with KEY=cosign.key
+publish: named-image ## Push the image of dist/release/VERSION to IMAGE=registry/name, by its digest, and sign it with KEY=cosign.key
 	@KEY=$(KEY) COSIGN=$(COSIGN) CRANE=$(CRANE) IMAGE=$(IMAGE) release/publish.sh
 
 reproduce: toolchain $(COSIGN) $(CYCLONEDX)/cyclonedx/schema/__init__.py ## Check that two clones make the same release, and that what is changed after signing is refused; needs Go and buildah

@@ -17,6 +17,7 @@ from=dist/release/$version
 [[ -e $from/SHA256SUMS ]] || stop "There is no $from: make release KEY=... makes it"
 (cd "$from" && sha256sum --quiet --check SHA256SUMS) || stop "$from is not as it was made: make release makes it anew"
 
+make --no-print-directory cosign
 layout=$(mktemp -d)
 trap 'rm -r "$layout"' EXIT
 tar --extract --file "$from/release-track-image.tar" --directory "$layout"

@@ -40,6 +40,8 @@ done
 [[ ${OCI:-} =~ ^(buildah|podman)$ ]] || stop 'The image of a release is made by buildah or podman: install one of them'
 export OCI
 
+[[ $KEY == none ]] || make --no-print-directory cosign
+
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 umask 022

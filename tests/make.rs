@@ -146,12 +146,8 @@ fn a_release_without_a_key_is_asked_for_one() {
 
 #[test]
 fn a_key_that_is_not_there_is_named() {
-    let said = Machine::new().with_rust(&[HOST, WASM]).make(&[
-        "-o",
-        COSIGN,
-        "release",
-        "KEY=/nowhere/cosign.key",
-    ]);
+    let machine = Machine::new().with_rust(&[HOST, WASM]);
+    let said = machine.make(&["release", "KEY=/nowhere/cosign.key"]);
     assert!(!said.success);
     assert!(said.text.contains("/nowhere/cosign.key"), "{}", said.text);
 }
