@@ -85,7 +85,7 @@ cd "$made"
 holds 'the notes are those of CHANGELOG.md' grep -qx -- '- Something new.' NOTES.md
 holds 'the command line runs anywhere' sh -c "./release-track-linux-$(uname -m) --version && ! readelf --program-headers release-track-linux-$(uname -m) | grep INTERP"
 # What was compiled for the module, since the clone was empty: a library each.
-linked() { for library in "$two/target/$1/deps"/lib*.rlib; do basename "$library" | sed -E 's/^lib(.*)-[0-9a-f]{16}\.rlib$/\1/'; done | sort -u; }
+linked() { for library in "$two/target/$1/deps"/lib*.rlib; do basename "$library" | sed -E 's/^lib(.*)\.rlib$/\1/; s/-[0-9a-f]{16}$//'; done | sort -u; }
 listed() { python3 -c 'import json, sys; print(*sorted({c["name"].replace("-", "_") for c in json.load(open(sys.argv[1]))["components"]} - {"rust_std"}), sep="\n")' "$1"; }
 linked wasm32-wasip1/wasm | grep -vx release_track >"$work/linked"
 listed release-track.wasm.cdx.json >"$work/listed"
