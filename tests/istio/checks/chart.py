@@ -6,7 +6,8 @@ import re
 import shutil
 
 import weather
-from machine import STATE, Stopped, run, until
+from checks import admission
+from machine import STATE, Stopped, run
 from tier import PROJECT
 
 _HELMS = ("helm3", "helm4")
@@ -52,7 +53,7 @@ def rendered(tier, installation):
         plugin = json.loads(tier.kubectl("create", "--dry-run=client", "-o=json", "-f", "-", input=plugin))
         if (told := plugin["spec"]["pluginConfig"]) != _EXACT:
             raise Stopped(f"{helm}: {_EXACT} became {told}")
-    return f"{len(_HELMS)} of {', '.join(_HELMS)}"
+    return " and ".join(_HELMS)
 
 
 def packed(tier, installation):
@@ -112,7 +113,7 @@ def _installed(tier, installation, helm):
     # What the schema cannot say, the policy does.
     apply("upgrade", {**everybody, "admissionPolicy": True})
     reserved = {**given, "admissionPolicy": True, "pluginConfig": {"tracks": [{**_TRACK, "name": "baseline"}]}}
-    until("refusal", lambda: _refusal(lambda: apply("upgrade", reserved)), 30, 1)
+    admission.wait_in_force(tier)
     _refused(lambda: apply("upgrade", reserved), "tracks[0].name: ")
 
     _helm(tier, helm, "rollback", "release-track", "1")
