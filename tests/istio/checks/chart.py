@@ -122,7 +122,9 @@ def _installed(tier, installation, helm):
     weather.settle(tier.gateway, lambda user: (weather.BASELINE,), _VISITORS)
     _helm(tier, helm, "uninstall", "release-track")
     weather.settle(tier.gateway, weather.nothing)
-    if left := tier.kubectl("get", "wasmplugins,validatingadmissionpolicies", "--all-namespaces", "--output=name"):
+    kinds = "wasmplugins,validatingadmissionpolicies,validatingadmissionpolicybindings"
+    ours = "--field-selector=metadata.name=release-track"
+    if left := tier.kubectl("get", kinds, "--all-namespaces", ours, "--output=name"):
         raise Stopped(f"{helm} leaves {left}")
 
 
