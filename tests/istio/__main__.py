@@ -51,6 +51,7 @@ def run(folder):
     from checks import (
         admission,
         changes,
+        chart,
         egress,
         failures,
         fallback,
@@ -65,6 +66,7 @@ def run(folder):
 
     checks = [
         manifests.reproducible,
+        manifests.weather_image,
         manifests.image_checked,
         manifests.analyzed,
         admission.cases,
@@ -72,6 +74,9 @@ def run(folder):
         admission.sizes,
         admission.others,
         failures.missing_image,
+        chart.packed,
+        chart.rendered,
+        chart.installed,
         story.wasm_plugin,
         egress.undeclared,
         egress.undeclared_port,
