@@ -87,19 +87,10 @@ def _argo(tier, installation):
     tag_stats(tier)
     tier.node.restart(lambda pod: pod.workload == "istio-ingressgateway")
     weather.settle(tier.gateway)
-    folder = Path(os.environ["ROLLOUTS"])
-    for crd in folder.glob("*-crd.yaml"):
-        tier.kubectl("apply", "--server-side", "-f", crd)
-    start(
-        "rollouts-controller", folder / "rollouts-controller", f"--kubeconfig={tier.mesh.cluster.kubeconfig}",
-    )  # fmt: skip
-    try:
-        with Prometheus() as prometheus:
-            argo = _Argo(tier, installation, prometheus)
-            argo.begin()
-            yield argo
-    finally:
-        stop("rollouts-controller")
+    with _controller(tier), Prometheus() as prometheus:
+        argo = _Argo(tier, installation, prometheus)
+        argo.begin()
+        yield argo
     for kind in "rollouts", "replicasets", "analysisruns", "analysistemplates":
         tier.kubectl("delete", kind, "--all", "--namespace=weather")
     for name in _RELEASED:
@@ -107,6 +98,22 @@ def _argo(tier, installation):
     tier.kubectl("apply", "-k", PROJECT / "examples/weather")
     tier.node.sync()
     tier.install(installation)
+
+
+@contextmanager
+def _controller(tier):
+    """That of Argo Rollouts, with its kinds."""
+    folder = Path(os.environ["ROLLOUTS"])
+    for crd in folder.glob("*-crd.yaml"):
+        tier.kubectl("apply", "--server-side", "-f", crd)
+    start(
+        "rollouts-controller", folder / "rollouts-controller", f"--kubeconfig={tier.mesh.cluster.kubeconfig}",
+        "--leader-elect=false",
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        stop("rollouts-controller")
 
 
 class _Argo:
@@ -193,3 +200,131 @@ class _Argo:
     @staticmethod
     def _path(name):
         return f"/apis/argoproj.io/v1alpha1/namespaces/weather/rollouts/{name}"
+
+
+def managed_routes(tier, installation):
+    """Argo Rollouts: a route of ours among its managedRoutes is gone; beside them it stays"""
+    with _controller(tier):
+        for name, listed in (("listed", ["track"]), ("left", [])):
+            tier.kubectl("apply", "-f", "-", input=json.dumps(_weighted(name, listed)))
+        routes = "/apis/networking.istio.io/v1/namespaces/default/virtualservices"
+
+        def names(service):
+            return [route["name"] for route in tier.mesh.cluster.get(f"{routes}/{service}")["spec"]["http"]]
+
+        until("loss of the listed route", lambda: names("listed") == ["baseline"])
+        status = "/apis/argoproj.io/v1alpha1/namespaces/default/rollouts/left"
+        until("reconciled Rollout", lambda: tier.mesh.cluster.get(status).get("status", {}).get("observedGeneration"))
+        if names("left") != ["track", "baseline"]:
+            raise Stopped(f"nobody listed a route, and these are left: {names('left')}")
+    for kind in "rollouts", "replicasets", "virtualservices", "services":
+        tier.kubectl("delete", kind, "listed", "left", "--namespace=default", "--ignore-not-found")
+    tier.kubectl("delete", "replicasets", "--all", "--namespace=default")
+
+
+def _weighted(name, managed):
+    """A Rollout that moves the weights of a VirtualService which has our two routes, and manages some of them."""
+    meta, labels = {"name": name, "namespace": "default"}, {"app": name}
+    track = [{"headers": {"x-release-track": {"exact": "v2"}}}]
+    routing = {"istio": {"virtualService": {"name": name, "routes": ["baseline"]}}}
+    if managed:
+        routing["managedRoutes"] = [{"name": route} for route in managed]
+    weights = [{"destination": {"host": f"{name}-{role}"}, "weight": weight} for role, weight in _ROLES.items()]
+    route = {"hosts": [name], "http": [
+        {"name": "track", "match": track, "route": [{"destination": {"host": f"{name}-canary"}}]},
+        {"name": "baseline", "route": weights},
+    ]}  # fmt: skip
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "weather", "image": "weather"}]}}
+    canary = {f"{role}Service": f"{name}-{role}" for role in _ROLES} | {"trafficRouting": routing}
+    rollout = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template,
+               "strategy": {"canary": {**canary, "steps": [{"setWeight": 20}]}}}  # fmt: skip
+    service = {"selector": labels, "ports": [{"port": 80}]}
+    items = [
+        *({"apiVersion": "v1", "kind": "Service", "metadata": {**meta, "name": f"{name}-{role}"}, "spec": service}
+          for role in _ROLES),
+        {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta, "spec": route},
+        {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": meta, "spec": rollout},
+    ]  # fmt: skip
+    return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+_ROLES = {"stable": 100, "canary": 0}
+
+
+def patched_share(tier, installation):
+    """Argo CD: a share patched as the page says differs in what it ignores, and nowhere else; syncing anew resets it"""
+    page = (PROJECT / "docs/hand-offs.md").read_text()
+    pointers = re.findall(r"/[\w/]+", re.search(r"jsonPointers: \[(.*)\]", page)[1])
+    patch = re.search(r"kubectl patch .* -p '(.*)'", page)[1]
+    path = "/apis/extensions.istio.io/v1alpha1/namespaces/default/wasmplugins/patched"
+    git = json.loads(
+        tier.kubectl("create", "--dry-run=client", "-o=json", "-f", PROJECT / "examples/handoffs/argo-rollouts/wasmplugin.yaml")
+    )
+    # No proxy is selected, so that no agent asks for the image.
+    git["spec"]["selector"] = {"matchLabels": {"app": "none"}}
+    git["metadata"] = {"name": "patched", "namespace": "default"}
+    argo_cd = "--server-side", "--field-manager=argocd-controller"
+    try:
+        tier.kubectl("apply", *argo_cd, "-f", "-", input=json.dumps(git))
+        if "status" in tier.mesh.cluster.get(path):
+            raise Stopped("Istio says something of the plugin, which the page denies")
+        tier.kubectl("patch", "wasmplugin", "patched", "--namespace=default", "--type=json", "-p", patch)
+        live = tier.mesh.cluster.get(path)["spec"]
+        differing = set(_differing(git["spec"], live))
+        if not differing or not all(any(at.startswith(pointer) for pointer in pointers) for at in differing):
+            raise Stopped(f"{differing} differ, and {pointers} are ignored")
+        try:
+            tier.kubectl("apply", *argo_cd, "-f", "-", input=json.dumps(git))
+        except Stopped as conflict:
+            if ".spec.pluginConfig.tracks" not in str(conflict):
+                raise
+        else:
+            raise Stopped("whoever patches a share does not own the list of tracks")
+        # What respecting means: what is ignored is taken from the cluster.
+        respected = {**git, "spec": {**git["spec"], "pluginConfig": {**git["spec"]["pluginConfig"], "tracks": live["pluginConfig"]["tracks"]}}}
+        for applied, percent in ((respected, 0), (git, 50)):
+            tier.kubectl("apply", *argo_cd, "--force-conflicts", "-f", "-", input=json.dumps(applied))
+            if (now := tier.mesh.cluster.get(path)["spec"]["pluginConfig"]["tracks"][0]["share"]) != {"percent": percent}:
+                raise Stopped(f"the share is {now}, not {percent}")
+    finally:
+        tier.mesh.cluster.delete(path)
+
+
+def _differing(wanted, live, at=""):
+    """JSON pointers to what is not as wanted; what only the cluster has, defaults say, is none."""
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        for key in wanted:
+            yield from _differing(wanted[key], live.get(key), f"{at}/{key}")
+    elif isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        for index, one in enumerate(wanted):
+            yield from _differing(one, live[index], f"{at}/{index}")
+    elif wanted != live:
+        yield at
+
+
+def by_digest(tier, installation):
+    """The API server refuses a plugin whose image is named by its tag alone, and takes what make push has written"""
+    policy = PROJECT / "examples/handoffs/images/by-digest.yaml"
+    plugins = [installation / "wasmplugin.yaml", installation / "trafficextension/trafficextension.yaml"]
+    digest = re.search("@sha256:[0-9a-f]{64}", plugins[0].read_text())[0]
+    tier.kubectl("apply", "-f", policy)
+    try:
+        dry = "create", "--dry-run=server", "-f", "-"
+        renamed = [plugin.read_text().replace("name: release-track", "name: renamed", 1) for plugin in plugins]
+
+        def refused(manifest):
+            try:
+                tier.kubectl(*dry, input=manifest)
+            except Stopped as answer:
+                return "an image is named by its digest" in str(answer)
+            return False
+
+        by_tag = [manifest.replace(digest, "") for manifest in renamed]
+        until("refusal", lambda: refused(by_tag[0]))
+        wrong = [manifest for manifest in (*by_tag, renamed[0].replace(digest, digest[:-1])) if not refused(manifest)]
+        for manifest in (*renamed, re.sub("url: .*", "url: file:///etc/release-track.wasm", by_tag[0])):
+            tier.kubectl(*dry, input=manifest)
+        if wrong:
+            raise Stopped(f"accepted: {wrong[0]}")
+    finally:
+        tier.kubectl("delete", "-f", policy)
