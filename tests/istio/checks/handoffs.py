@@ -204,9 +204,10 @@ class _Argo:
 
 def managed_routes(tier, installation):
     """Argo Rollouts: a route of ours among its managedRoutes is gone; beside them it stays"""
+    manifests = [json.dumps(_weighted(name, managed)) for name, managed in (("listed", ["track"]), ("left", []))]
     with _controller(tier):
-        for name, listed in (("listed", ["track"]), ("left", [])):
-            tier.kubectl("apply", "-f", "-", input=json.dumps(_weighted(name, listed)))
+        for manifest in manifests:
+            tier.kubectl("apply", "-f", "-", input=manifest)
         routes = "/apis/networking.istio.io/v1/namespaces/default/virtualservices"
 
         def names(service):
@@ -217,8 +218,8 @@ def managed_routes(tier, installation):
         until("reconciled Rollout", lambda: tier.mesh.cluster.get(status).get("status", {}).get("observedGeneration"))
         if names("left") != ["track", "baseline"]:
             raise Stopped(f"nobody listed a route, and these are left: {names('left')}")
-    for kind in "rollouts", "replicasets", "virtualservices", "services":
-        tier.kubectl("delete", kind, "listed", "left", "--namespace=default", "--ignore-not-found")
+    for manifest in manifests:
+        tier.kubectl("delete", "-f", "-", input=manifest)
     tier.kubectl("delete", "replicasets", "--all", "--namespace=default")
 
 
@@ -254,18 +255,22 @@ _ROLES = {"stable": 100, "canary": 0}
 def patched_share(tier, installation):
     """Argo CD: a share patched as the page says differs in what it ignores, and nowhere else; syncing anew resets it"""
     page = (PROJECT / "docs/hand-offs.md").read_text()
-    pointers = re.findall(r"/[\w/]+", re.search(r"jsonPointers: \[(.*)\]", page)[1])
+    pointers = re.search(r"jsonPointers: \[(.*)\]", page)[1].split(", ")
     patch = re.search(r"kubectl patch .* -p '(.*)'", page)[1]
     path = "/apis/extensions.istio.io/v1alpha1/namespaces/default/wasmplugins/patched"
-    git = json.loads(
-        tier.kubectl("create", "--dry-run=client", "-o=json", "-f", PROJECT / "examples/handoffs/argo-rollouts/wasmplugin.yaml")
-    )
+    git = json.loads(tier.kubectl("create", "--dry-run=client", "-o=json", "-f", _EXAMPLE / "wasmplugin.yaml"))
+    git["metadata"] = {"name": "patched", "namespace": "default"}
     # No proxy is selected, so that no agent asks for the image.
     git["spec"]["selector"] = {"matchLabels": {"app": "none"}}
-    git["metadata"] = {"name": "patched", "namespace": "default"}
-    argo_cd = "--server-side", "--field-manager=argocd-controller"
+
+    def sync(spec, *options):
+        """As Argo CD applies; returns the share that is then in the cluster."""
+        manifest = json.dumps({**git, "spec": spec})
+        tier.kubectl("apply", "--server-side", "--field-manager=argocd-controller", *options, "-f", "-", input=manifest)
+        return tier.mesh.cluster.get(path)["spec"]["pluginConfig"]["tracks"][0]["share"]
+
     try:
-        tier.kubectl("apply", *argo_cd, "-f", "-", input=json.dumps(git))
+        sync(git["spec"])
         if "status" in tier.mesh.cluster.get(path):
             raise Stopped("Istio says something of the plugin, which the page denies")
         tier.kubectl("patch", "wasmplugin", "patched", "--namespace=default", "--type=json", "-p", patch)
@@ -274,20 +279,19 @@ def patched_share(tier, installation):
         if not differing or not all(any(at.startswith(pointer) for pointer in pointers) for at in differing):
             raise Stopped(f"{differing} differ, and {pointers} are ignored")
         try:
-            tier.kubectl("apply", *argo_cd, "-f", "-", input=json.dumps(git))
+            sync(git["spec"])
         except Stopped as conflict:
             if ".spec.pluginConfig.tracks" not in str(conflict):
                 raise
         else:
             raise Stopped("whoever patches a share does not own the list of tracks")
-        # What respecting means: what is ignored is taken from the cluster.
-        respected = {**git, "spec": {**git["spec"], "pluginConfig": {**git["spec"]["pluginConfig"], "tracks": live["pluginConfig"]["tracks"]}}}
-        for applied, percent in ((respected, 0), (git, 50)):
-            tier.kubectl("apply", *argo_cd, "--force-conflicts", "-f", "-", input=json.dumps(applied))
-            if (now := tier.mesh.cluster.get(path)["spec"]["pluginConfig"]["tracks"][0]["share"]) != {"percent": percent}:
-                raise Stopped(f"the share is {now}, not {percent}")
+        # Respecting what is ignored means to take it from the cluster.
+        respected = {**git["spec"], "pluginConfig": live["pluginConfig"]}
+        for spec, percent in ((respected, 0), (git["spec"], 50)):
+            if (share := sync(spec, "--force-conflicts")) != {"percent": percent}:
+                raise Stopped(f"the share is {share}, not {percent} %")
     finally:
-        tier.mesh.cluster.delete(path)
+        tier.kubectl("delete", "wasmplugin", "patched", "--namespace=default", "--ignore-not-found")
 
 
 def _differing(wanted, live, at=""):
