@@ -275,7 +275,7 @@ def patched_share(tier, installation):
             raise Stopped("Istio says something of the plugin, which the page denies")
         tier.kubectl("patch", "wasmplugin", "patched", "--namespace=default", "--type=json", "-p", patch)
         live = tier.mesh.cluster.get(path)["spec"]
-        differing = set(_differing(git["spec"], live))
+        differing = set(_differing({"spec": git["spec"]}, {"spec": live}))
         if not differing or not all(any(at.startswith(pointer) for pointer in pointers) for at in differing):
             raise Stopped(f"{differing} differ, and {pointers} are ignored")
         try:
