@@ -30,7 +30,6 @@ _PROMOTED = (
 def rollouts(tier, installation):
     """Argo Rollouts: a bad v2 aborts both, at a share of 0, and only testers meet it; a good one is promoted in both"""
     with _argo(tier, installation) as argo:
-        argo.share(0)
         with weather.Traffic(tier.gateway, _either, users=_VISITORS) as traffic:
             argo.release("bad", measurements=600)
             argo.share(50)
@@ -126,13 +125,14 @@ class _Argo:
         self._plugin = re.sub("url: .*", image, (_EXAMPLE / "wasmplugin.yaml").read_text())
 
     def begin(self):
-        """Version 1 as Rollouts, where Deployments were."""
+        """Version 1 as Rollouts, where Deployments were; nobody follows the track."""
+        self.share(0)
         self._apply("v1")
         for name in _RELEASED:
             self._tier.kubectl("delete", "deployment", f"{name}-v1", f"{name}-v2", "--namespace=weather")
             self._tier.kubectl("delete", "destinationrule", name, "--namespace=weather")
         self._wait("Healthy Rollouts", lambda name: self.status(name).get("phase") == "Healthy")
-        weather.settle(self._tier.gateway, _either)
+        weather.settle(self._tier.gateway, lambda user: (weather.BASELINE,))
         self._prometheus.scrape(self._tier.node.pods.values())
 
     def share(self, percent):
