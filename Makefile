@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli image named-image push lint test fuzz test-envoys budget mutants istio-test rollouts oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
@@ -258,6 +258,8 @@ endef
 
 .tools/prometheus-%/prometheus:
 	@$(call prometheus,prometheus,$*)
+
+rollouts: $(ROLLOUTS)/rollouts-controller
 
 # As tests/istio/parts.py builds, so that Go takes from its cache what that has compiled. Its kinds lie beside it.
 $(ROLLOUTS)/rollouts-controller: tests/istio/rollouts/go.mod
