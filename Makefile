@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard static-cli release cosign publish version workflows envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test rollouts oracles clients-test alerts dashboard static-cli release cosign publish version workflows envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH ARCHES BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE KEY \
@@ -32,6 +32,7 @@ CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 RUFF := .tools/ruff-0.17.6/bin/ruff
 PROMTOOL := .tools/promtool-0.316.0/promtool
 PROMETHEUS_BINARY := .tools/prometheus-0.316.0/prometheus
+ROLLOUTS := .tools/argo-rollouts-1.10.1
 OTLP_TYPES := .tools/opentelemetry-proto-1.45.2
 GRAFANA_TYPES := .tools/grafana-foundation-sdk-10.1.0
 CYCLONEDX := .tools/cyclonedx-python-lib-11.12.0
@@ -271,10 +272,11 @@ named-image:
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts
-	@$(MAKE) --no-print-directory build native weather $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
+	@$(MAKE) --no-print-directory build native weather $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed \
+	  $(PROMETHEUS_BINARY) $(ROLLOUTS)/rollouts-controller
 	@cargo build --quiet --package release-track-cli
 	@cargo build --quiet --package cases --package scenarios --examples
-	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) exec python3 tests/istio
+	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) PROMETHEUS_BINARY=$(CURDIR)/$(PROMETHEUS_BINARY) ROLLOUTS=$(CURDIR)/$(ROLLOUTS) exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi
 
 oracles: ## Ask the libraries of applications what they read in what passes the edge; needs Python, Node, Java, Go
@@ -326,6 +328,14 @@ endef
 
 .tools/prometheus-%/prometheus:
 	@$(call prometheus,prometheus,$*)
+
+rollouts: $(ROLLOUTS)/rollouts-controller
+
+# As tests/istio/parts.py builds, so that Go takes from its cache what that has compiled. Its kinds lie beside it.
+$(ROLLOUTS)/rollouts-controller: tests/istio/rollouts/go.mod
+	@echo 'Building the controller of $(notdir $(ROLLOUTS)): it takes some minutes'
+	@cd tests/istio/rollouts && go build -trimpath -tags vtprotobuf,disable_pgv -ldflags '-s -w' -o $(CURDIR)/$@ tool
+	@install -m 644 "$$(cd tests/istio/rollouts && go list -m -f '{{.Dir}}' github.com/argoproj/argo-rollouts)"/manifests/crds/*-crd.yaml $(ROLLOUTS)
 
 $(OTLP_TYPES)/%:
 	@$(call pip,$(OTLP_TYPES),opentelemetry-proto==1.45.2)
