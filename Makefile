@@ -94,11 +94,13 @@ fi; \
 if [[ ! -d $$(rustc --print sysroot)/lib/rustlib/$(1)/lib ]]; then rustup --quiet target add $(1); fi
 endef
 
-# A dynamic module: $(call dynamic_module,package,file).
+# A dynamic module: $(call dynamic_module,package,file). A request finds its code
+# cold in the processor's caches, and inlined more than LLVM does by itself (225) it takes fewer of their lines.
 define dynamic_module
 $(call links,$(NATIVE_TARGET)); \
 cargo fetch --quiet --target $(NATIVE_TARGET); \
 $(remapped); \
+flags+=$$'\x1f''-Cllvm-args=-inline-threshold=400'; \
 CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile native --target $(NATIVE_TARGET) --package $(1) --lib; \
 install -D -m 644 target/$(NATIVE_TARGET)/native/lib$(subst -,_,$(1)).so $(2); \
 needs=$$(readelf --wide --dyn-syms $(2) | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1); \
