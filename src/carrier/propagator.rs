@@ -242,7 +242,7 @@ impl Propagator {
     /// is. The proxy is asked once for a request.
     fn remembers(&self, facts: &mut impl Facts, view: &View<'_>) -> bool {
         let Some(memory) = &self.memory else { return false };
-        !view.trace_ids(&self.propagation.correlate).is_empty()
+        view.has_trace_ids(&self.propagation.correlate)
             && *view.remembers.get_or_init(|| memory.is_live(facts))
     }
 
@@ -267,6 +267,16 @@ impl Propagator {
             && !self.remembers(facts, view)
     }
 
+    /// Whether a request that follows this has no carrier that might have to be changed, whatever
+    /// its treatment, but its id.
+    #[inline]
+    pub fn is_plain(&self, view: &View<'_>, follows: Carried) -> bool {
+        follows == Carried::Baseline
+            && !self.says_baseline
+            && view.is_plain()
+            && !view.has_trace_ids(&self.propagation.correlate)
+    }
+
     // === explain ===
 
     fn explain(
@@ -283,7 +293,7 @@ impl Propagator {
             Carrier::TraceId if !self.propagation.mint.is_on() => return,
             Carrier::TraceId => mint::lines(view.headers),
             Carrier::Remembered if self.memory.is_none() => return,
-            Carrier::Remembered if view.trace_ids(&self.propagation.correlate).is_empty() => return,
+            Carrier::Remembered if !view.has_trace_ids(&self.propagation.correlate) => return,
             Carrier::Remembered | Carrier::Workload => Vec::new(),
         };
         let says = says.map(|says| self.names.label(says));
@@ -437,17 +447,20 @@ impl Propagator {
         let Some(line) = view.id.first() else {
             return Edit::Keep;
         };
+        let tagger = &self.propagation.tagger;
+        let guarded = |id: Uuid<'_>| match tag {
+            Some(tag) => tagger.inject(id, tag),
+            None => tagger.extract(id).map(|_| tagger.spoil(id)),
+        };
         let is_one = matches!(view.id, Lines::One(_));
+        if is_one && let Some(id) = view.uuid() {
+            return guarded(id).map_or(Edit::Keep, |id| Edit::Set(id.to_vec()));
+        }
         let id = match line.split(|b| *b == b',').map(<[u8]>::trim_ascii).find(|id| !id.is_empty())
         {
             Some(id) => id,
             None if is_one => return Edit::Keep,
             None => return Edit::Remove,
-        };
-        let tagger = &self.propagation.tagger;
-        let guarded = |id: Uuid<'_>| match tag {
-            Some(tag) => tagger.inject(id, tag),
-            None => tagger.extract(id).map(|_| tagger.spoil(id)),
         };
         let changed = match Uuid::parse(id) {
             Some(id) => guarded(id),
@@ -492,7 +505,7 @@ impl Propagator {
     /// them.
     #[inline(never)]
     fn note(&self, facts: &mut impl Facts, view: &View<'_>, follows: Carried) -> Change<'_> {
-        let has_none = || view.trace_ids(&self.propagation.correlate).is_empty();
+        let has_none = || !view.has_trace_ids(&self.propagation.correlate);
         if self.memory.is_none() || view.minted.get().is_none() && has_none() {
             return Change::None;
         }

@@ -132,6 +132,18 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Whether it holds any of them. Most requests hold none, and for these nothing is read.
+    #[inline]
+    pub fn has_trace_ids(&self, correlate: &Correlate) -> bool {
+        let may_hold = self.has_trace || self.id != Lines::None && self.uuid().is_none();
+        may_hold && !self.trace_ids(correlate).is_empty()
+    }
+
+    /// Whether none of its headers is anything to a carrier, but for its id.
+    pub fn is_plain(&self) -> bool {
+        self.track == Lines::None && !self.has_baggage && !self.has_trace && !self.has_alias
+    }
+
     /// The first `x-request-id`, if it is in the form of a UUID.
     pub fn uuid(&self) -> Option<Uuid<'a>> {
         *self.uuid.get_or_init(|| self.id.first().and_then(Uuid::parse))
@@ -159,7 +171,9 @@ pub(super) enum Found {
 /// The header names that the filter is about.
 #[derive(Debug)]
 pub struct Watched {
-    /// By [`Sieve::slot`]: most headers are in one that is empty.
+    /// Of all of them: what does not fit is looked up no further.
+    sieve: Sieve,
+    /// By [`Sieve::slot`].
     slots: [Vec<(Box<[u8]>, Found)>; 64],
     /// Whether the twins of trace headers that are not listed are aliases, too.
     pub(super) reads_traces: bool,
@@ -168,17 +182,23 @@ pub struct Watched {
 impl Watched {
     /// The headers that carriers live in. Of a name that is given twice the first counts.
     pub(super) fn new<'n>(headers: impl IntoIterator<Item = (&'n str, Found)>) -> Self {
+        let mut sieve = Sieve::default();
         let mut slots = [const { Vec::new() }; 64];
         for (name, found) in headers {
+            sieve.add(name.as_bytes());
             if let Some(slot) = slots.get_mut(Sieve::slot(name.as_bytes())) {
                 slot.push((name.as_bytes().into(), found));
             }
         }
-        Self { slots, reads_traces: false }
+        Self { sieve, slots, reads_traces: false }
     }
 
     #[inline]
     fn find(&self, name: &[u8]) -> Option<Found> {
+        if self.sieve.fit(name) { self.look_up(name) } else { None }
+    }
+
+    fn look_up(&self, name: &[u8]) -> Option<Found> {
         let mut alias = None;
         for (known, found) in self.slots.get(Sieve::slot(name))? {
             if **known == *name {

@@ -59,7 +59,7 @@ pub(crate) fn apply(
             }
         }
     }
-    Carrier::each(|carrier| match propagator.change(host, view, carrier, treatment, stamps) {
+    let mut change = |carrier| match propagator.change(host, view, carrier, treatment, stamps) {
         Change::None => {}
         Change::Header(name, value) => {
             response.is_stamped |= carrier == Carrier::Header && matches!(value, Edit::Set(_));
@@ -80,7 +80,12 @@ pub(crate) fn apply(
             let conflicts = propagator.contradict(host, view);
             (0..conflicts).for_each(|_| metrics.happened(host, Event::Conflict));
         }
-    });
+    };
+    if propagator.is_plain(view, stamps) {
+        change(Carrier::RequestId);
+    } else {
+        Carrier::each(change);
+    }
     for (header, value) in propagator.aliases(view, treatment) {
         host.explain(Step::Distrusted { header });
         edit(host, header, value);

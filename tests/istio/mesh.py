@@ -1,5 +1,6 @@
 """The mesh: a cluster, Istio as its own installer renders it, and a node to run it on."""
 
+import dataclasses
 import re
 import textwrap
 from pathlib import Path
@@ -33,7 +34,7 @@ class Mesh:
                 },
                 1337,
             ),
-            "weather": Image("/weather", {"/weather": weather}, 65532, {"SWITCHABLE": "true"}),
+            "weather": dataclasses.replace(weather, env={**weather.env, "SWITCHABLE": "true"}),
         }
         self.cluster = Cluster(programs)
         self.node = Node(self.cluster, images)

@@ -1,4 +1,4 @@
-"""The controllers that this cluster lacks: Deployments become pods, Services get their endpoints."""
+"""The controllers that this cluster lacks: Deployments and ReplicaSets become pods, Services get their endpoints."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -14,16 +14,18 @@ class Node:
         self._cluster = cluster
         self._images = images
         self._addresses = (f"10.200.{n // 250 + 1}.{n % 250 + 1}" for n in itertools.count())
-        self.pods = {}  # by (namespace, Deployment)
+        self.pods = {}  # by (namespace, Deployment or ReplicaSet): one of each
         self._world = {}  # host: address, of what is no Service
 
     def sync(self):
-        """Make what the Deployments and Services ask for; returns when every pod is ready."""
+        """Make what the Deployments, ReplicaSets and Services ask for; returns when every pod is ready."""
         self.provide_namespaces()
+        replica_sets = self._cluster.items("/apis/apps/v1/replicasets")  # nobody here makes any of a Deployment
         wanted = {}
-        for deployment in self._cluster.items("/apis/apps/v1/deployments"):
-            meta = deployment["metadata"]
-            wanted[meta["namespace"], meta["name"]] = deployment
+        for workload in self._cluster.items("/apis/apps/v1/deployments") + replica_sets:
+            meta = workload["metadata"]
+            if workload["spec"]["replicas"]:
+                wanted[meta["namespace"], meta["name"]] = workload
         for key in self.pods.keys() - wanted.keys():
             self.pods.pop(key).stop()
         for key in wanted.keys() - self.pods.keys():
@@ -35,6 +37,15 @@ class Node:
         for pod in self.pods.values():
             pod.wait_ready()
         self._publish()
+        for replica_set in replica_sets:
+            self._report(replica_set)
+
+    def _report(self, replica_set):
+        """Tell a ReplicaSet's owner that its pods are there."""
+        meta, replicas = replica_set["metadata"], replica_set["spec"]["replicas"]
+        counts = dict.fromkeys(("replicas", "readyReplicas", "availableReplicas", "fullyLabeledReplicas"), replicas)
+        path = f"/apis/apps/v1/namespaces/{meta['namespace']}/replicasets/{meta['name']}/status"
+        self._cluster.merge(path, {"status": {**counts, "observedGeneration": meta["generation"]}})
 
     def know(self, host, address):
         """Make the address of a host outside known to every pod."""

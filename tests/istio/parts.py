@@ -81,26 +81,33 @@ def build():
 
 
 def _programs(to):
-    listed = _go("list", "-deps", "-tags", TAGS, "tool")
-    packages = len(listed.split())
+    tools = sorted(_go("list", "tool").split())
+    # Two programs are called helm.
+    helms = {tool: to / f"helm{tool.split('/')[2][1:]}" for tool in tools if tool.startswith("helm.sh/")}
+    builds = [
+        (f"{to}/", [tool for tool in tools if tool not in helms]),
+        *((name, [tool]) for tool, name in helms.items()),
+    ]
+    packages = len(_go("list", "-deps", "-tags", TAGS, "tool").split())
     version = "k8s.io/component-base/version"
     major, minor = KUBERNETES.groups()
     stamped = {"gitVersion": f"v{KUBERNETES[0].split('v')[-1]}", "gitMajor": major, "gitMinor": minor}
     stamp = " ".join(["-s -w", *(f"-X {version}.{name}={value}" for name, value in stamped.items())])
-    command = ["go", "build", "-v", "-trimpath", "-tags", TAGS, "-ldflags", stamp, "-o", f"{to}/", "tool"]
     print(
-        "Building etcd, kube-apiserver, kubectl, istiod, pilot-agent, istioctl, once: about 12 minutes of CPU",
+        "Building etcd, kube-apiserver, kubectl, istiod, pilot-agent, istioctl, helm, once: about 12 minutes of CPU",
         flush=True,
     )
     said, built, started = [], 0, time.monotonic()
-    with subprocess.Popen(command, cwd=HERE, stderr=subprocess.PIPE, text=True) as compiler:
-        for line in compiler.stderr:
-            said.append(line)
-            built += not line.startswith("go: ")
-            _progress(built, packages, time.monotonic() - started)
+    for name, programs in builds:
+        command = ["go", "build", "-v", "-trimpath", "-tags", TAGS, "-ldflags", stamp, "-o", name, *programs]
+        with subprocess.Popen(command, cwd=HERE, stderr=subprocess.PIPE, text=True) as compiler:
+            for line in compiler.stderr:
+                said.append(line)
+                built += not line.startswith("go: ")
+                _progress(built, packages, time.monotonic() - started)
+        if compiler.returncode:
+            raise PartError("go build failed:\n" + "".join(said[-20:]))
     _progress(packages, packages, time.monotonic() - started, last=True)
-    if compiler.returncode:
-        raise PartError("go build failed:\n" + "".join(said[-20:]))
 
 
 def _progress(built, of, seconds, last=False):

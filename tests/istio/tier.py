@@ -24,13 +24,13 @@ class Tier:
     def __init__(self, parts):
         self._copies = itertools.count()
         self.registry = Registry(parts / "bin")
-        self.mesh = Mesh(
-            parts, os.environ["ENVOY"], PROJECT / "target/debug/demo", PROJECT / "dist/librelease-track.so"
-        )
+        self.weather = self.registry.push_weather("0.1.0")  # the folder that is the story with the image
+        image = self.registry.pull(f"weather@{self.registry.digest('weather:0.1.0')}")
+        self.mesh = Mesh(parts, os.environ["ENVOY"], image, PROJECT / "dist/librelease-track.so")
         self.kubectl = self.mesh.cluster.kubectl
         self.node = self.mesh.node
         self.mutual_tls(STRICT)
-        self.kubectl("apply", "-k", PROJECT / "examples/weather")
+        self.kubectl("apply", "-k", self.weather)
         self.node.sync()
         weather.settle(self.gateway, weather.nothing)
 

@@ -15,9 +15,19 @@ pub(crate) struct Versions<'a> {
     /// By the host's name. An object may lie there in several forms.
     rules: HashMap<&'a str, Vec<Rule<'a>>>,
     services: HashMap<&'a str, Vec<Service<'a>>>,
+    /// Services, with the namespace, that Argo Rollouts narrows to the pods of one version.
+    narrowed: Vec<(Option<&'a str>, &'a str)>,
     /// Of pod templates, with the namespace.
     pub(crate) pods: Vec<(Option<&'a str>, Labels<'a>)>,
 }
+
+/// Where a Rollout names the Services that it narrows.
+const NARROWED: [(&str, &str); 4] = [
+    ("blueGreen", "activeService"),
+    ("blueGreen", "previewService"),
+    ("canary", "stableService"),
+    ("canary", "canaryService"),
+];
 
 struct Rule<'a> {
     host: Host<'a>,
@@ -78,6 +88,12 @@ impl<'a> Versions<'a> {
                 if !labels.is_empty() {
                     self.pods.push((object.namespace, labels));
                 }
+                if (object.group, object.kind) == ("argoproj.io", "Rollout") {
+                    let services = NARROWED.iter().filter_map(|(strategy, service)| {
+                        object.text(&["spec", "strategy", strategy, service])
+                    });
+                    self.narrowed.extend(services.map(|service| (object.namespace, service)));
+                }
             }
         }
     }
@@ -123,6 +139,11 @@ impl<'a> Versions<'a> {
         services.map(|service| &service.selector)
     }
 
+    fn is_narrowed(&self, host: Host<'_>) -> bool {
+        let Host::Service { name, namespace } = host else { return false };
+        self.narrowed.iter().any(|(within, service)| *service == name && meet(*within, namespace))
+    }
+
     /// What the pods of a destination have in common, in each form that lies there; none at all
     /// where the files do not say.
     pub(crate) fn labels(&self, destination: &Destination<'_>) -> Vec<Labels<'a>> {
@@ -132,6 +153,7 @@ impl<'a> Versions<'a> {
                 Subset::Labels(labels) => labels,
                 Subset::Missing(_) | Subset::Unknown => return Vec::new(),
             },
+            None if self.is_narrowed(destination.host) => return Vec::new(),
             None => Vec::new(),
         };
         let with = |subset: &Labels<'a>| -> Vec<Labels<'a>> {

@@ -3,6 +3,7 @@
 mod cel;
 mod policy;
 mod rules;
+mod values;
 
 use crate::failure::Failure;
 use crate::output::{say, to_json};
@@ -23,7 +24,7 @@ Examples:
 The JSON Schema describes WasmPlugin and TrafficExtension with the filter's pluginConfig, and the
 configuration by itself. What neither can say, such as colliding codes, release-track check does.";
 
-/// Print the configuration's form: a JSON Schema for editors, or a policy for the API server
+/// Print the configuration's form: a JSON Schema for editors or for Helm, or a policy for the API server
 #[derive(Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Schema {
@@ -39,6 +40,8 @@ enum Format {
     JsonSchema,
     /// A ValidatingAdmissionPolicy and its binding, for the API server
     AdmissionPolicy,
+    /// A JSON Schema of the Helm chart's values, for Helm
+    HelmValues,
 }
 
 impl Schema {
@@ -49,6 +52,10 @@ impl Schema {
             Format::AdmissionPolicy => {
                 let policy = policy::policy(&document, &document["definitions"]["configuration"]);
                 say!("{}", policy.trim_end());
+            }
+            Format::HelmValues => {
+                let values = values::document(&document["definitions"]["configuration"]);
+                say!("{}", to_json(&values));
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -108,6 +108,15 @@ def others(tier, installation):
         tier.mesh.cluster.delete(path)
 
 
+def wait_in_force(tier):
+    """Until the API server refuses what a policy that was just applied refuses."""
+    until("refusal", lambda: _refuses(tier))
+
+
+def _refuses(tier):
+    return any(_answers(tier, [_wasm_plugin({"tracks": []})]))
+
+
 _BEFORE = ("denied request", "no such key")
 _OURS = (
     "oci://registry.example.com/release-track:0.1.0",
@@ -126,14 +135,13 @@ _PROGRAMS = PROJECT / "target/debug/examples"
 def _in_force(tier, installation):
     """While the policy is: installed and removed as a user does."""
     policy = installation / "admission-policy.yaml"
-    bad = _wasm_plugin({"tracks": []})
     tier.kubectl("apply", "-f", policy)
     try:
-        until("refusal", lambda: any(_answers(tier, [bad])))
+        wait_in_force(tier)
         yield
     finally:
         tier.kubectl("delete", "-f", policy)
-        until("end of refusals", lambda: not any(_answers(tier, [bad])))
+        until("end of refusals", lambda: not _refuses(tier))
 
 
 def _accepted(tier, objects):

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from machine import Stopped
+from machine import Stopped, run
 from tier import PROJECT
 
 _INSTALLATIONS = ("", "trafficextension")
@@ -57,6 +57,22 @@ def reproducible(tier, installation):
     first, second = ((folder / "wasmplugin.yaml").read_text() for folder in (installation, again))
     if first != second:
         raise Stopped("two builds of one module have different digests")
+
+
+def weather_image(tier, installation):
+    """The weather app's image is one static program, and dist/weather-app names it by digest everywhere"""
+    image = f"weather@{tier.registry.digest('weather:0.1.0')}"
+    again = tier.registry.push_weather("again")
+    wanted = {f"{tier.registry.host}/{image}"}
+    for folder in (tier.weather, again):
+        found = set(re.findall(r"^ +(?:- )?image: (.*)$", tier.kubectl("kustomize", folder), re.M))
+        if found != wanted:
+            raise Stopped(f"expected {wanted} in {folder}, found {found}")
+    weather = tier.registry.pull(image)
+    if list(weather.files) != ["/weather"] or not weather.user:
+        raise Stopped(f"expected one program that needs no root, found {weather}")
+    # Nothing is in there that it could be linked with.
+    run("chroot", "--userspec=65532:65532", weather.files["/weather"].parent, "/weather", "weather", "--help")
 
 
 def image_checked(tier, installation):
