@@ -189,11 +189,11 @@ fn way_in<'a>(
     if table.callers.gateways.is_empty() || table.callers.mesh {
         return None;
     }
-    let hosts = |route: &Route<'a>| route.destinations().iter().map(|one| one.host).collect();
     ways.iter().filter(|way| way.followers.baseline).find_map(|way| {
         let route = table.routes.get(way.route)?;
-        let here: HashSet<_> = hosts(route);
-        let services = Services::of(view, here.iter().copied());
+        let services = Services::of(view, route.destinations().iter().map(|one| one.host));
+        let namespaces: HashSet<_> =
+            route.destinations().iter().map(|one| namespace(&one.host)).collect();
         view.tracks.iter().enumerate().find_map(|(place, track)| {
             let member = track.members.iter().find(|member| services.have(member))?;
             let is_followed = |way: &&Way<'_, '_>| {
@@ -206,8 +206,11 @@ fn way_in<'a>(
                 let ways = ways::of(view, table);
                 let mut followed = ways.iter().filter(is_followed);
                 followed.any(|way| {
-                    let route = table.routes.get(way.route);
-                    route.is_some_and(|route| !here.is_disjoint(&hosts(route)))
+                    let destinations = table.routes.get(way.route).map(Route::destinations);
+                    destinations.into_iter().flatten().any(|one| {
+                        namespaces.contains(&namespace(&one.host))
+                            && Services::of(view, [one.host]).have(member)
+                    })
                 })
             })?;
             let (name, app, header) = (track.name, member.written, view.header());
@@ -223,6 +226,13 @@ fn way_in<'a>(
             ))
         })
     })
+}
+
+fn namespace<'a>(host: &Host<'a>) -> Option<&'a str> {
+    match host {
+        Host::Service { namespace, .. } => *namespace,
+        _ => None,
+    }
 }
 
 /// A match with nothing behind it.
