@@ -248,7 +248,7 @@ function tell() {
   $("summary").textContent = requests
     ? `${plural(requests, "request")}${failures}${missed ? `, ${missed} not counted` : ""}. ` +
       (crossed ? "Some met two releases on their way." : "Each stayed on one release all the way.") +
-      (lost ? ` ${lost} of an account that a rule names did not get its track.` : "")
+      (lost ? ` ${lost} did not get the track that a rule names for their account.` : "")
     : "No request yet.";
   $("why").hidden = !lost;
   $("why").textContent = lost ? why(state.switches) : "";
