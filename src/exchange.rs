@@ -46,6 +46,8 @@ pub struct Request {
     pub tracked_cluster: Option<String>,
     /// The connection is mutual TLS.
     pub mtls: bool,
+    /// What else the proxy tells of this request alone: paths, segments joined by NUL, and values.
+    pub properties: Vec<(Vec<u8>, Vec<u8>)>,
     /// Pseudo headers first.
     pub headers: Lines,
     /// The upstream's response, `:status` first.
@@ -109,6 +111,10 @@ impl FakeHost {
         property("xds\0cluster_name", request.cluster.clone().map(String::into_bytes));
         self.routes = request.tracked_cluster.clone().zip(request.cluster.clone());
         property("connection\0mtls", Some(vec![request.mtls.into()]));
+        for (path, _) in std::mem::replace(&mut self.of_request, request.properties.clone()) {
+            self.properties.remove(&path);
+        }
+        self.properties.extend(request.properties.iter().cloned());
         self.now_ms += request.after_ms;
         self.headers = request.headers.clone();
         self.response = request.response.clone();

@@ -28,8 +28,8 @@ use crate::guard::Guards;
 use crate::host::explain::Step;
 use crate::host::{Facts, Host, Incoming, Verdict};
 use crate::istio::cluster::{Domains, Egress};
-use crate::istio::node::{Direction, Kind, Node, Workload};
-use crate::plan::{self, Arrivals, Metrics, Mode, Plan, Response};
+use crate::istio::node::{Direction, Kind, Node};
+use crate::plan::{self, Arrivals, Endpoints, Metrics, Mode, Plan, Response};
 use crate::roles::{gateway, inbound, neutral, outbound, waypoint};
 use crate::track::TrackId;
 use crate::vocabulary::{Carrier, Family};
@@ -47,6 +47,8 @@ pub struct Filter {
     propagator: Propagator,
     egress: Egress,
     arrivals: Arrivals,
+    /// Only at a waypoint, which has the pods behind it.
+    endpoints: Option<Endpoints>,
     mode: Mode,
     metrics: Metrics,
     gauges: ShareGauges,
@@ -103,7 +105,14 @@ impl Filter {
     pub fn new(host: &mut impl Host, config: Config) -> Self {
         let node = Node::read(host, &config.labels);
         log::info!("release-track {}: {:?} {}", env!("CARGO_PKG_VERSION"), node.kind, node.id);
-        let arrivals = arrivals(&node, &config);
+        let vary = if config.vary { depends_on(&config) } else { Vec::new() };
+        let endpoints = Endpoints { workloads: config.workloads, fallbacks: config.fallbacks };
+        // Only a sidecar's pod is one of a track.
+        let arrivals = match node.kind {
+            Kind::Sidecar => endpoints.arrivals(node.pod.clone()),
+            Kind::Gateway | Kind::Waypoint | Kind::Unknown => Arrivals::default(),
+        };
+        let endpoints = (node.kind == Kind::Waypoint).then_some(endpoints);
         let decides = match node.kind {
             Kind::Gateway => config.edge.gateway,
             Kind::Sidecar => config.edge.inbound.iter().any(|app| node.pod.is_of(app)),
@@ -114,7 +123,7 @@ impl Filter {
         let metrics = Metrics::define(host, &config.names, |family| match family {
             Family::Decisions => decides,
             Family::DryDecisions => decides && counts_dry,
-            Family::Arrivals => node.kind == Kind::Sidecar,
+            Family::Arrivals => matches!(node.kind, Kind::Sidecar | Kind::Waypoint),
             Family::Propagation => carries,
             Family::Answers => decides && !config.guards.is_empty() && !config.dry_run,
             Family::Events => true,
@@ -124,13 +133,16 @@ impl Filter {
             expose: config.expose,
             enforce: config.isolation == Isolation::Enforce,
         };
-        let vary = if config.vary { depends_on(&config) } else { Vec::new() };
         let own_domains = Domains::of_mesh(&node.dns_domain, &node.pod.namespace);
         let egress = Egress {
             strip: config.egress.strip,
             domains: own_domains.and(config.egress.mesh_domains),
         };
-        let pod = Pod { is_sidecar: node.kind == Kind::Sidecar, tracks: &arrivals.tracks };
+        let pod = Pod {
+            is_sidecar: node.kind == Kind::Sidecar,
+            tracks: &arrivals.tracks,
+            callers: endpoints.as_ref().map(Endpoints::pods).unwrap_or_default(),
+        };
         let names = config.names.clone();
         let propagator = Propagator::new(host, names, config.header, config.propagation, pod);
         let sets_cookies = node.kind == Kind::Gateway;
@@ -161,6 +173,7 @@ impl Filter {
             propagator,
             egress,
             arrivals,
+            endpoints,
             mode,
             metrics,
             gauges,
@@ -255,6 +268,9 @@ impl Filter {
     /// The response's headers have arrived.
     pub fn on_response<'h>(&self, host: &mut (impl Host + Incoming<'h>), response: &Response) {
         plan::count_leak(host, response, &self.egress, &self.metrics);
+        if let Some(endpoints) = &self.endpoints {
+            plan::count_arrival(host, response, endpoints, &self.metrics);
+        }
         if let (Some(Decider { guards, names, .. }), Some(follows)) =
             (&self.decider, response.decided())
             && !guards.is_empty()
@@ -297,28 +313,6 @@ mod configured {
         if !is_noted(host) {
             let _ = host.set_shared_data(KEY, b"1", 0);
         }
-    }
-}
-
-/// Where requests arrive: only a sidecar's pod is one of a track.
-fn arrivals(node: &Node, config: &Config) -> Arrivals {
-    let pod = &node.pod;
-    let of = |holds: &dyn Fn(usize) -> bool| -> Vec<TrackId> {
-        let tracks = config.names.iter().map(|(track, _)| track);
-        tracks.filter(|track| node.kind == Kind::Sidecar && holds(track.index())).collect()
-    };
-    let some_workload = |track: usize, is: &dyn Fn(&Workload) -> bool| {
-        config.workloads.get(track).is_some_and(|workloads| workloads.iter().any(is))
-    };
-    let of_pod = |w: &Workload| pod.is_of(&w.app) && *w.version == *pod.version;
-    let falls_back = |track: usize| {
-        config.fallbacks.get(track).is_some_and(|apps| apps.iter().any(|app| pod.is_of(app)))
-    };
-    Arrivals {
-        tracks: of(&|track| some_workload(track, &of_pod)),
-        listed: of(&|track| some_workload(track, &|w| pod.is_of(&w.app))),
-        stands_in_for: of(&falls_back),
-        pod: pod.clone(),
     }
 }
 

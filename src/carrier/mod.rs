@@ -12,6 +12,7 @@ pub mod propagator;
 pub mod request_id;
 pub mod trace_id;
 pub mod view;
+pub mod workload;
 
 /// What has to be done to one header so that it says what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,10 +9,12 @@ use super::mint::{self, Mint};
 use super::request_id::{Tag, Tagger, Uuid};
 use super::trace_id::{Correlate, Source, TraceId};
 use super::view::{Extracted, Found, Lines, View, Watched};
+use super::workload::Lender;
 use super::{Edit, header};
 use crate::host::explain::Step;
 use crate::host::header_map::HeaderMap;
 use crate::host::{Facts, Host};
+use crate::istio::node::Workload;
 use crate::track::{BASELINE, Carried, Names, TrackId};
 use crate::vocabulary::Carrier;
 use serde::Deserialize;
@@ -52,12 +54,14 @@ pub enum Orphans {
 }
 
 /// The pod that a proxy serves, as far as carriers are concerned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Pod<'a> {
     /// It hands requests to an application, and sees the calls made for them.
     pub is_sidecar: bool,
     /// The tracks that the pod belongs to.
     pub tracks: &'a [TrackId],
+    /// At a waypoint, the pods of tracks that may call.
+    pub callers: Vec<(Workload, TrackId)>,
 }
 
 /// The carriers of one configuration, on one proxy.
@@ -71,8 +75,8 @@ pub struct Propagator {
     memory: Option<Memory>,
     /// The pod belongs to some track: there, baseline is said out loud.
     says_baseline: bool,
-    /// The track that the pod lends to calls that say nothing.
-    lends: Option<TrackId>,
+    /// Who lends a track to calls that say nothing.
+    lender: Lender,
 }
 
 /// What is done to a request's carriers.
@@ -134,9 +138,10 @@ impl Propagator {
         // Only a sidecar sees both ends of what an application forwards.
         let remembers = pod.is_sidecar && !sources.is_empty();
         let memory = remembers.then(|| Memory::new(host, propagation.slots, propagation.ttl_ms));
-        let lends = match (propagation.orphans, pod.tracks) {
-            (Orphans::Workload, [track]) => Some(*track),
-            (Orphans::Workload | Orphans::Baseline, _) => None,
+        let lender = match (propagation.orphans, pod.tracks) {
+            (Orphans::Workload, [track]) => Lender::Pod(*track),
+            (Orphans::Workload, []) if !pod.callers.is_empty() => Lender::Caller(pod.callers),
+            (Orphans::Workload | Orphans::Baseline, _) => Lender::Nobody,
         };
         let mut watched = watched(&header, sources);
         watched.reads_traces = propagation.mint.is_on();
@@ -147,7 +152,7 @@ impl Propagator {
             header,
             propagation,
             memory,
-            lends,
+            lender,
         }
     }
 
@@ -234,7 +239,7 @@ impl Propagator {
                 *renewal = Some(recalled.renewal);
                 self.names.read(&recalled.name)
             }
-            Carrier::Workload => self.lends.map(Carried::Track),
+            Carrier::Workload => self.lender.lends(facts).map(Carried::Track),
         }
     }
 

@@ -19,6 +19,8 @@ pub struct FakeHost {
     pub response: Vec<(Vec<u8>, Vec<u8>)>,
     /// Properties by path, segments joined by NUL.
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Those that only the request at hand has.
+    pub of_request: Vec<(Vec<u8>, Vec<u8>)>,
     /// Where a request with `x-release-track` has a route of its own: its cluster, and that of the
     /// route for all others.
     pub routes: Option<(String, String)>,

@@ -2,4 +2,5 @@
 
 pub mod cluster;
 pub mod node;
+pub mod peer;
 pub mod stats;

@@ -1,6 +1,6 @@
 //! The one place that writes: a plan, once; and what a response gets.
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Endpoints, is_mirrored};
 use super::intent::{Arrival, Plan, Rare, Source};
 use super::metrics::Metrics;
 use super::response::{self, Response};
@@ -10,6 +10,8 @@ use crate::carrier::view::View;
 use crate::host::explain::Step;
 use crate::host::{Host, Incoming, Verdict};
 use crate::istio::cluster::{Egress, Leads};
+use crate::istio::peer;
+use crate::track::Carried;
 use crate::vocabulary::{Carrier, Event, Family};
 
 /// Applies a plan. What its response gets is left in `response`.
@@ -50,6 +52,10 @@ pub(crate) fn apply(
     }
     match plan.arrival {
         Arrival::None | Arrival::Open => {}
+        Arrival::Later => {
+            let is_tracked = stamps != Carried::Baseline;
+            response.passes = (is_tracked && !is_mirrored(view)).then_some(stamps);
+        }
         Arrival::Counted(outcome) => metrics.arrived(host, stamps, outcome),
         Arrival::Refused(outcome) => {
             metrics.arrived(host, stamps, outcome);
@@ -125,6 +131,22 @@ fn edit(host: &mut impl Host, name: &[u8], edit: Edit) {
         Edit::Set(value) => host.set_request_header(name, &value),
         Edit::Remove => host.remove_request_header(name),
     };
+}
+
+/// Counts what a request of a track met behind a waypoint. A response of the proxy's own is no
+/// pod's.
+pub(crate) fn count_arrival(
+    host: &mut impl Host,
+    response: &Response,
+    endpoints: &Endpoints,
+    metrics: &Metrics,
+) {
+    if let Some(follows) = response.passes
+        && let Some(pod) = peer::endpoint(host)
+        && let Some(outcome) = endpoints.arrivals(pod).meets(follows)
+    {
+        metrics.arrived(host, follows, outcome);
+    }
 }
 
 /// Counts a request that took its track out of the mesh. Once the header is written Envoy chooses

@@ -44,6 +44,8 @@ pub(crate) enum Source {
 pub(super) enum Arrival {
     /// It only passes by, or that is of no interest.
     None,
+    /// It only passes by, and which pod it meets is known when the response comes.
+    Later,
     /// It does, and that is to be seen.
     Open,
     /// It is counted,
@@ -89,6 +91,12 @@ impl Plan {
     #[inline]
     pub(crate) fn arriving(mut self) -> Self {
         self.arrival = Arrival::Open;
+        self
+    }
+
+    /// The request passes on to a pod that is still to be chosen.
+    pub(crate) fn passing(mut self) -> Self {
+        self.arrival = Arrival::Later;
         self
     }
 

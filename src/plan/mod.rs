@@ -12,8 +12,8 @@ mod metrics;
 mod response;
 
 pub(crate) use answers::observe;
-pub(crate) use apply::{apply, count_leak, respond};
-pub(crate) use arrivals::Arrivals;
+pub(crate) use apply::{apply, count_arrival, count_leak, respond};
+pub(crate) use arrivals::{Arrivals, Endpoints};
 pub(crate) use intent::{Effects, Mode, Plan, Source};
 pub(crate) use metrics::Metrics;
 pub use response::{Additions, Response};

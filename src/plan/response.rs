@@ -9,6 +9,8 @@ use crate::vocabulary::Reason;
 pub struct Response {
     /// What the request follows, if that was decided here.
     pub(super) decided: Option<Carried>,
+    /// What the request follows that passes a waypoint, if that is not baseline.
+    pub(super) passes: Option<Carried>,
     /// The header was written, so that the proxy chose the route again.
     pub(super) is_stamped: bool,
     pub(super) additions: Additions,

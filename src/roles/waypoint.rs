@@ -1,4 +1,6 @@
-//! A request passes a waypoint, or a gateway that does not decide: its route is chosen there.
+//! A request passes a waypoint, or a gateway that does not decide: its route is chosen there. A
+//! waypoint also stands for what is missing at both ends: it follows its caller where no carrier
+//! says anything, and tells by the response which pod it met.
 
 use super::leaving;
 use crate::carrier::propagator::{Propagator, Treatment};
@@ -18,7 +20,7 @@ pub(crate) fn decide(
     egress: &Egress,
 ) -> Plan {
     facts.explain(Step::Role(Role::Waypoint));
-    let extracted = propagator.extract(facts, view);
+    let extracted = propagator.extract_from_call(facts, view, &mut None);
     let follows = extracted.map_or(Carried::Baseline, |extracted| extracted.says);
     let effects = Effects::default();
     if leaving(facts, view, propagator, egress, follows) {
@@ -27,5 +29,5 @@ pub(crate) fn decide(
     let carrier = extracted.map(|extracted| extracted.carrier);
     let counts = follows != Carried::Baseline;
     let source = if counts { Source::Carried(carrier) } else { Source::Unsaid };
-    Plan::new(follows, source, Treatment::Pass, effects)
+    Plan::new(follows, source, Treatment::Pass, effects).passing()
 }

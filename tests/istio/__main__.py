@@ -50,6 +50,7 @@ def run(folder):
     """The number of checks that failed: the first one that does ends it."""
     from checks import (
         admission,
+        ambient,
         changes,
         chart,
         egress,
@@ -119,6 +120,13 @@ def run(folder):
         native.upgrade,
         native.fetched,
         native.fetched_anew,
+        ambient.story,
+        ambient.minted,
+        ambient.crossed,
+        ambient.one_gateway,
+        ambient.ingress,
+        ambient.leaves,
+        ambient.mixed,
     ]
     began = time.monotonic()
     print("Starting the mesh", flush=True)

@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from cluster import Cluster
-from machine import STATE, run
+from machine import STATE, Stopped, run
 from node import Node
 from pod import Image
 
@@ -30,7 +30,7 @@ class Mesh:
                     "/usr/local/bin/pilot-agent": programs / "pilot-agent",
                     "/usr/local/bin/envoy": envoy,
                     MODULE: module,
-                    "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": parts / "istio/envoy_bootstrap_tmpl.json",
+                    "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": _bootstrap(parts / "istio"),
                 },
                 1337,
             ),
@@ -73,3 +73,15 @@ class Mesh:
         self.istioctl(
             "analyze", "--all-namespaces", "--color=false", "--failure-threshold=Warning", "-", input=manifests
         )
+
+
+def _bootstrap(folder):
+    """Istio's template without the one extension, a waypoint's, that only Istio's build of Envoy has."""
+    template = folder / "envoy_bootstrap_tmpl.json"
+    text = template.read_text()
+    without = re.sub(r"\{\{- if \.metadata_discovery \}\}.*?\{\{- end \}\}", "", text, count=1, flags=re.S)
+    if without == text:
+        raise Stopped(f"{template} has no workload discovery to leave out")
+    copy = STATE / template.name
+    copy.write_text(without)
+    return copy

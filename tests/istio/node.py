@@ -3,6 +3,7 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
+import ztunnel
 from machine import until
 from pod import Pod
 
@@ -29,7 +30,7 @@ class Node:
         for key in self.pods.keys() - wanted.keys():
             self.pods.pop(key).stop()
         for key in wanted.keys() - self.pods.keys():
-            self.pods[key] = Pod(self._cluster, wanted[key], self._images, next(self._addresses))
+            self.pods[key] = self._pod(wanted[key])
         self._publish()
         self._resolve()
         with ThreadPoolExecutor(len(self.pods)) as at_once:  # some wait for what others bring
@@ -47,15 +48,20 @@ class Node:
         path = f"/apis/apps/v1/namespaces/{meta['namespace']}/replicasets/{meta['name']}/status"
         self._cluster.merge(path, {"status": {**counts, "observedGeneration": meta["generation"]}})
 
+    def _pod(self, deployment):
+        namespace = self._cluster.get(f"/api/v1/namespaces/{deployment['metadata']['namespace']}")
+        return Pod(self._cluster, ztunnel.enrolled(deployment, namespace), self._images, next(self._addresses))
+
     def know(self, host, address):
         """Make the address of a host outside known to every pod."""
         self._world[host] = address
         self._resolve()
 
     def _resolve(self):
-        names = list(self._names())
+        names, waypoints = list(self._names()), self._waypoints()
         for pod in self.pods.values():
             pod.resolve(names, self._world)
+            ztunnel.tell(pod, waypoints)
 
     def restart(self, which):
         """New pods in the place of those for which `which` is true."""
@@ -67,8 +73,9 @@ class Node:
     def beside(self, pod):
         """A new pod of the same Deployment, which nobody has waited for, and no Service knows."""
         path = f"/apis/apps/v1/namespaces/{pod.namespace}/deployments/{pod.workload}"
-        new = Pod(self._cluster, self._cluster.get(path), self._images, next(self._addresses))
+        new = self._pod(self._cluster.get(path))
         new.resolve(list(self._names()), self._world)
+        ztunnel.tell(new, self._waypoints())
         new.start()
         return new
 
@@ -156,3 +163,23 @@ class Node:
             name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
             pod = self.pods.get((namespace, name)) if name == "istiod" else None
             yield namespace, name, pod.address if pod else service["spec"]["clusterIP"]
+
+    def _waypoints(self):
+        """{(address, port) of a Service or ServiceEntry: address of its waypoint}."""
+        name, found = "istio.io/use-waypoint", {}
+        if not any(workload == "waypoint" for _, workload in self.pods):
+            return found
+        hosts = [
+            (service["metadata"], [service["spec"]["clusterIP"]], [port["port"] for port in service["spec"]["ports"]])
+            for service in self._services()
+        ] + [
+            (entry["metadata"], entry["spec"].get("addresses", []), [port["number"] for port in entry["spec"]["ports"]])
+            for entry in self._cluster.items("/apis/networking.istio.io/v1/serviceentries")
+        ]
+        for meta, addresses, ports in hosts:
+            namespace = self._cluster.get(f"/api/v1/namespaces/{meta['namespace']}")["metadata"].get("labels", {})
+            waypoint = meta.get("labels", {}).get(name, namespace.get(name))
+            pod = self.pods.get((meta["namespace"], waypoint))
+            if pod and meta["name"] != waypoint:
+                found.update(dict.fromkeys(itertools.product(addresses, ports), pod.address))
+        return found

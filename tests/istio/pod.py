@@ -143,7 +143,7 @@ class Pod:
         for container in self._all:
             for mount in container.get("volumeMounts", []):
                 if mount["name"] in volumes:
-                    self._provide_volume(volumes[mount["name"]], self._inside(mount["mountPath"]))
+                    self._provide_volume(volumes[mount["name"]], self.inside(mount["mountPath"]))
 
     def put(self, path, content):
         """A file that a volume of its proxy brings while it runs."""
@@ -233,9 +233,10 @@ class Pod:
                     target.touch()
                     run("mount", "--bind", source, target)
             for mount in container.get("volumeMounts", []):
-                self._provide_volume(volumes[mount["name"]], self._inside(mount["mountPath"]))
+                self._provide_volume(volumes[mount["name"]], self.inside(mount["mountPath"]))
 
-    def _inside(self, path):
+    def inside(self, path):
+        """Where a path of its own is on this machine."""
         return self._root / re.sub("^/var/run/", "run/", path).lstrip("/")
 
     def _provide_volume(self, volume, folder):

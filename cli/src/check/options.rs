@@ -107,7 +107,9 @@ pub(super) fn twice<'a>(configurations: &'a [Configuration<'a>]) -> Vec<Diagnost
     let meet = |one: &Configuration<'_>, other: &Configuration<'_>| {
         let namespaces = (&one.everywhere_in, &other.everywhere_in);
         let is_root = |namespace: &Option<String>| namespace.as_deref() == Some(ROOT_NAMESPACE);
+        // Waypoints take what names them, and nothing else.
         one.object != other.object
+            && one.of_waypoints == other.of_waypoints
             && (is_root(namespaces.0)
                 || is_root(namespaces.1)
                 || namespaces.0.is_some() && namespaces.0 == namespaces.1)

@@ -134,6 +134,7 @@ impl Explain {
             cluster: Some(self.cluster()),
             tracked_cluster: None,
             mtls: self.mtls,
+            properties: Vec::new(),
             headers: self.sent()?.lines(self.at == At::Edge),
             response: vec![(b":status".to_vec(), b"200".to_vec())],
         };

@@ -143,6 +143,8 @@ pub struct Step {
     pub tracked_cluster: Option<String>,
     /// The connection is mutual TLS.
     pub mtls: bool,
+    /// What else the proxy tells of the request, by path, segments joined by `.`.
+    pub(crate) properties: BTreeMap<String, String>,
     /// This long after the step before it, in milliseconds.
     pub after_ms: u64,
     /// The request's headers, pseudo headers first, names as the client writes them.
@@ -164,6 +166,14 @@ impl Step {
     /// The request's headers as the client writes them.
     pub fn lines(&self, bindings: &Bindings) -> Vec<(String, Vec<u8>)> {
         fill(&self.request, bindings)
+    }
+
+    /// What else the proxy tells of the request: paths, segments joined by NUL, and values.
+    pub fn properties(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let bytes = |(path, value): (&String, &String)| {
+            (path.replace('.', "\0").into_bytes(), value.clone().into_bytes())
+        };
+        self.properties.iter().map(bytes).collect()
     }
 
     /// The response's headers.

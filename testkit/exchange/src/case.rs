@@ -27,6 +27,7 @@ pub fn request(step: &Step, bindings: &Bindings) -> Request {
         cluster: step.cluster.clone(),
         tracked_cluster: step.tracked_cluster.clone(),
         mtls: step.mtls,
+        properties: step.properties(),
         headers: lines(step.headers(bindings)),
         response: lines(step.response_headers(bindings)),
     }

@@ -49,6 +49,11 @@ pub fn open(plugin: &Plugin, request: &Request) -> Stream {
     let mut stream = plugin.stream();
     stream.set_property("xds.listener_direction", request.direction);
     stream.set_property("connection.mtls", request.mtls);
+    for (path, value) in &request.properties {
+        let path = text(path);
+        let path: Vec<_> = path.split('\0').collect();
+        stream.set_property(&path[..], &value[..]);
+    }
     choose_route(&mut stream, request, &request.headers);
     stream
 }

@@ -77,8 +77,16 @@ impl fmt::Display for Scenario {
         writeln!(f, "config: {}", self.config)?;
         writeln!(f, "node: {} {:?} {:?}", self.node, self.labels, self.environment)?;
         for (number, request) in self.requests.iter().enumerate() {
-            let Request { direction, cluster, tracked_cluster, mtls, after_ms, headers, response } =
-                request;
+            let Request {
+                direction,
+                cluster,
+                tracked_cluster,
+                mtls,
+                properties: _,
+                after_ms,
+                headers,
+                response,
+            } = request;
             writeln!(
                 f,
                 "request {number}: direction {direction}, {cluster:?} or {tracked_cluster:?}, mtls {mtls}, after {after_ms} ms"

@@ -18,6 +18,7 @@ pub(crate) fn arbitrary(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> R
         cluster: u.choose(&words::CLUSTERS)?.map(Into::into),
         tracked_cluster: u.choose(&words::CLUSTERS)?.map(Into::into),
         mtls: u.arbitrary()?,
+        properties: Vec::new(),
         headers: headers(u, config, now_ms + after_ms)?,
         response: response(u)?,
     })

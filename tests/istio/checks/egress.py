@@ -7,18 +7,18 @@ import outside
 import weather
 from machine import Stopped, until
 
-_ADDRESS = "10.200.200.1"
+ADDRESS = "10.200.200.1"
 _PORT = 80  # the mesh has Services there: plain HTTP is known to be HTTP
 _UNKNOWN_PORT = 8099  # and none there
 _OWN_PORT = 8098  # a ServiceEntry's own
 _TAGGED = "73cf9109-747e-4c23-92e0-4494afc95180"  # v2, by the default key
 # What a tested application forwards: all that the filter gave it, and members of others.
-_CARRIERS = (
+CARRIERS = (
     ("x-release-track", "v2"),
     ("baggage", "a=1,release-track=v2,b=2"),
     ("x-request-id", _TAGGED),
 )
-_KEPT = {"baggage": "a=1,b=2", "x-request-id": _TAGGED}
+KEPT = {"baggage": "a=1,b=2", "x-request-id": _TAGGED}
 
 
 def undeclared(tier, installation):
@@ -31,7 +31,7 @@ def undeclared_port(tier, installation):
     """A port that no Service has: TCP for ALLOW_ANY, so that what the application sends passes as it is"""
     _prepare(tier, installation)
     seen = _call(tier, "api.example.com", _UNKNOWN_PORT)
-    if any(seen.get(name) != value for name, value in _CARRIERS):
+    if any(seen.get(name) != value for name, value in CARRIERS):
         raise Stopped(f"an application's own header is passed on as it is, but {seen} arrived")
 
 
@@ -72,11 +72,11 @@ def mesh_name(tier, installation):
     """A ServiceEntry by a name of the mesh's own domain: taken for a service of the mesh, till a route removes both"""
     _prepare(tier, installation)
     host = "payments.weather.svc.cluster.local"
-    entry = _entry("payments", host, f"resolution: STATIC\n  endpoints: [{{address: {_ADDRESS}}}]")
+    entry = _entry("payments", host, f"resolution: STATIC\n  endpoints: [{{address: {ADDRESS}}}]")
     tier.kubectl("apply", "-f", "-", input=entry)
     _until_through(tier, host, f"outbound|80||{host}", 60)
     seen = _call(tier, host)
-    if any(seen.get(name) != value for name, value in _CARRIERS):
+    if any(seen.get(name) != value for name, value in CARRIERS):
         raise Stopped(f"the docs say that all of it arrives, but {seen} did")
     route = f"""
 apiVersion: networking.istio.io/v1
@@ -107,7 +107,7 @@ def wildcard_through_gateway(tier, installation):
     tier.node.sync()
     host = "*.partner.example"
     routes = f"""
-{_entry("partners", host, f"resolution: STATIC{chr(10)}  endpoints: [{{address: {_ADDRESS}}}]")}
+{_entry("partners", host, f"resolution: STATIC{chr(10)}  endpoints: [{{address: {ADDRESS}}}]")}
 ---
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -138,12 +138,12 @@ spec:
         lambda: _through(tier, "one.partner.example", through) and "failed" not in _call(tier, "one.partner.example"),
         90,
     )
-    before = _requests(pod, f"outbound|80||{host}")
+    before = requests(pod, f"outbound|80||{host}")
     # The gateway gives the request an id of its own, as any gateway does.
     seen = _call(tier, "one.partner.example")
-    if _requests(pod, f"outbound|80||{host}") == before:
+    if requests(pod, f"outbound|80||{host}") == before:
         raise Stopped(f"not through the cluster of {host} at the egress gateway")
-    if (wrong := _leaks(seen)) or seen.get("x-request-id") == _TAGGED:
+    if (wrong := leaks(seen)) or seen.get("x-request-id") == _TAGGED:
         raise Stopped(f"through the egress gateway {wrong or 'the tagged id'} arrived outside: {seen}")
     tier.kubectl("delete", "-f", "-", input=routes)
     tier.kubectl("delete", "-f", "-", input="\n---\n".join(gateway))
@@ -166,13 +166,18 @@ spec:
 _started = []
 
 
+def start_outside(tier):
+    """A server at `ADDRESS` that says what it saw, once."""
+    if not _started:
+        outside.start(ADDRESS, [_PORT, _OWN_PORT, _UNKNOWN_PORT])
+        for host in ("api.example.com", "one.partner.example"):
+            tier.node.know(host, ADDRESS)
+        _started.append(True)
+
+
 def _prepare(tier, installation):
     tier.install(installation)
-    if not _started:
-        outside.start(_ADDRESS, [_PORT, _OWN_PORT, _UNKNOWN_PORT])
-        for host in ("api.example.com", "one.partner.example"):
-            tier.node.know(host, _ADDRESS)
-        _started.append(True)
+    start_outside(tier)
     until("an answer from outside", lambda: _call(tier, "api.example.com").get("host") == "api.example.com")
 
 
@@ -182,12 +187,12 @@ def _caller(tier):
 
 def _call(tier, host, port=_PORT):
     """{name: value} of what a server outside sees of a tested application's call; or why there is nothing."""
-    headers = (("host", host), *_CARRIERS)
-    said = _caller(tier).python(outside.CALL, _ADDRESS, port, json.dumps(headers))
+    headers = (("host", host), *CARRIERS)
+    said = _caller(tier).python(outside.CALL, ADDRESS, port, json.dumps(headers))
     return dict(json.loads(said))
 
 
-def _requests(pod, cluster):
+def requests(pod, cluster):
     """How many requests a proxy has sent by a cluster."""
     for status in pod.envoy("/clusters?format=json")["cluster_statuses"]:
         if status["name"] == cluster:
@@ -197,16 +202,16 @@ def _requests(pod, cluster):
 
 
 def _through(tier, host, cluster, port=_PORT):
-    before = _requests(_caller(tier), cluster)
+    before = requests(_caller(tier), cluster)
     _call(tier, host, port)
-    return _requests(_caller(tier), cluster) > before
+    return requests(_caller(tier), cluster) > before
 
 
 def _until_through(tier, host, cluster, seconds, port=_PORT):
     until(f"a call of {host} through {cluster}", lambda: _through(tier, host, cluster, port), seconds)
 
 
-def _leaks(seen):
+def leaks(seen):
     """What says the track, if anything does."""
     return [
         name
@@ -219,6 +224,6 @@ def _require_stripped(tier, host, cluster, seconds=30, port=_PORT):
     _until_through(tier, host, cluster, seconds, port)
     for _ in range(20):
         seen = _call(tier, host, port)
-        if _leaks(seen) or any(seen.get(name) != value for name, value in _KEPT.items()):
+        if leaks(seen) or any(seen.get(name) != value for name, value in KEPT.items()):
             raise Stopped(f"{host} through {cluster} saw {seen}")
     return cluster

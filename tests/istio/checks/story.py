@@ -30,20 +30,20 @@ def gateway_api(tier, installation):
         tier.kubectl("delete", kind, "--all", "--all-namespaces")
     tier.kubectl("apply", "-k", PROJECT / "examples/weather/gateway-api")
     # Istio's own controller makes it.
-    until("Deployment of the gateway", lambda: tier.kubectl("get", "deployment", _GATEWAY, "--namespace=weather"))
+    until("Deployment of the gateway", lambda: tier.kubectl("get", "deployment", GATEWAY, "--namespace=weather"))
     tier.node.sync()
-    answered = told(tier, tier.entrance(_GATEWAY, "weather"))
+    answered = told(tier, tier.entrance(GATEWAY, "weather"))
     for name in "gateway", "services", "routes":
         tier.kubectl("delete", "-f", PROJECT / f"examples/weather/gateway-api/{name}.yaml")
     # This cluster has no garbage collector.
-    tier.kubectl("delete", "deployment,service,serviceaccount", _GATEWAY, "--namespace=weather")
+    tier.kubectl("delete", "deployment,service,serviceaccount", GATEWAY, "--namespace=weather")
     tier.kubectl("apply", "-k", PROJECT / "examples/weather")
     tier.node.sync()
     weather.settle(tier.gateway)
     return answered
 
 
-_GATEWAY = "weather-gateway-istio"
+GATEWAY = "weather-gateway-istio"
 
 
 def permissive(tier, installation):
