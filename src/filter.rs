@@ -267,6 +267,9 @@ impl Filter {
 
     /// The response's headers have arrived.
     pub fn on_response<'h>(&self, host: &mut (impl Host + Incoming<'h>), response: &Response) {
+        if response.is_done() {
+            return;
+        }
         plan::count_leak(host, response, &self.egress, &self.metrics);
         if let Some(endpoints) = &self.endpoints {
             plan::count_arrival(host, response, endpoints, &self.metrics);

@@ -209,9 +209,6 @@ impl<'c> Stream<'c> {
 
     /// The response's headers have arrived.
     pub(crate) fn on_response(&self, envoy: &mut abi::Stream<'_>) {
-        if self.response.is_done() {
-            return;
-        }
         let Config { filter, settings, .. } = self.config;
         let mut proxy = Proxy::new(envoy, settings);
         filter.on_response(&mut proxy, &self.response);

@@ -19,8 +19,8 @@ pub struct Response {
 impl Response {
     /// Whether the request left nothing to be done with its response.
     #[inline]
-    pub fn is_done(&self) -> bool {
-        self.decided.is_none() && !self.is_stamped
+    pub(crate) fn is_done(&self) -> bool {
+        self.decided.is_none() && self.passes.is_none() && !self.is_stamped
     }
 
     /// What the request follows, if that was decided here.
