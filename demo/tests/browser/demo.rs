@@ -14,6 +14,8 @@ pub(crate) struct Demo {
     /// Addresses, as it names them itself.
     pub(crate) page: String,
     pub(crate) graph: String,
+    /// All that it says.
+    pub(crate) said: Vec<String>,
     process: Child,
 }
 
@@ -28,22 +30,26 @@ impl Demo {
             .context("the demo")?;
         let stdout = process.stdout.take().context("the demo's output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let mut address = async |what: &str| {
+        let welcome = async {
+            let mut said = Vec::new();
             while let Some(line) = lines.next_line().await? {
-                if let Some(rest) = line.strip_prefix(what) {
-                    let address = rest.split_whitespace().next();
-                    return Ok(address.unwrap_or_default().to_string());
+                let is_last = line.starts_with("Ctrl-C");
+                said.push(line);
+                if is_last {
+                    return anyhow::Ok(said);
                 }
             }
-            bail!("the demo ended without an address of {what}")
+            bail!("the demo ended, having said {said:#?}")
         };
-        let addresses = async {
-            anyhow::Ok((address("The weather app:").await?, address("The traffic graph:").await?))
+        let said = timeout(PATIENCE, welcome).await.context("the demo does not start")??;
+        let address = |what: &str| {
+            let rest = said.iter().find_map(|line| line.strip_prefix(what));
+            let address = rest.and_then(|rest| rest.split_whitespace().next());
+            address.map(str::to_owned).with_context(|| format!("no address of {what}"))
         };
-        let (page, graph) =
-            timeout(PATIENCE, addresses).await.context("the demo does not start")??;
+        let (page, graph) = (address("The weather app:")?, address("The traffic graph:")?);
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Demo { page, graph, process })
+        Ok(Demo { page, graph, said, process })
     }
 
     /// As Ctrl-C does.

@@ -202,6 +202,15 @@ impl Browser {
         std::fs::write(file, png).with_context(|| file.display().to_string())
     }
 
+    /// A picture of what a window of this size shows, as PNG.
+    pub(crate) async fn window(&self, width: u32, height: u32) -> Result<Vec<u8>> {
+        self.client.set_window_size(width, height).await?;
+        let inner: (u32, u32) = self.value("[innerWidth, innerHeight]").await?;
+        let (more, taller) = (width.saturating_sub(inner.0), height.saturating_sub(inner.1));
+        self.client.set_window_size(width + more, height + taller).await?;
+        Ok(self.client.screenshot().await?)
+    }
+
     pub(crate) async fn close(self) -> Result<()> {
         Ok(self.client.close().await?)
     }

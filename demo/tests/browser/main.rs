@@ -1,10 +1,12 @@
 //! What a person sees: the weather page and the traffic graph, in Chromium. Part of `make test`.
 //!
 //! Without Chromium this is skipped, which it says; with `CI=true` that is a failure.
-//! `SCREENSHOTS=folder` keeps the pictures of the README there (`make screenshots`).
+//! `SCREENSHOTS=folder` keeps the pictures of the README there (`make screenshots`);
+//! `RECORDING=folder` takes the scenes of the README's recording instead (`make recording`).
 
 mod demo;
 mod driver;
+mod recording;
 
 use anyhow::{Context, Result, ensure};
 use demo::Demo;
@@ -23,16 +25,19 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let screenshots = env::var_os("SCREENSHOTS").map(PathBuf::from);
+    let recording = env::var_os("RECORDING").map(PathBuf::from);
     let installed = match Installed::find() {
         Ok(installed) => installed,
         Err(error) => {
-            let must = env::var("CI").is_ok_and(|ci| ci == "true") || screenshots.is_some();
+            let must = env::var("CI").is_ok_and(|ci| ci == "true")
+                || screenshots.is_some()
+                || recording.is_some();
             let verdict = if must { "FAILED" } else { "SKIPPED" };
             eprintln!("browser test {verdict}: {error}; install chromium and chromium-driver");
             return if must { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    match run(installed, screenshots).await {
+    match run(installed, screenshots, recording).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("browser test FAILED: {error:#}");
@@ -41,12 +46,21 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(installed: Installed, screenshots: Option<PathBuf>) -> Result<()> {
+async fn run(
+    installed: Installed,
+    screenshots: Option<PathBuf>,
+    recording: Option<PathBuf>,
+) -> Result<()> {
     let demo = Demo::start().await?;
     let driver = Driver::start(installed).await?;
     let album = Album(screenshots);
 
     let browser = driver.open(Screen::Desktop).await?;
+    if let Some(folder) = recording {
+        recording::take(&demo, &browser, &folder).await?;
+        browser.close().await?;
+        return demo.stop().await;
+    }
     page(&demo, &browser, &album).await?;
     preview(&demo, &browser, &album).await?;
     graph(&demo, &browser, &album).await?;
