@@ -311,19 +311,19 @@ def by_digest(tier, installation):
     policy = PROJECT / "examples/handoffs/images/by-digest.yaml"
     plugins = [installation / "wasmplugin.yaml", installation / "trafficextension/trafficextension.yaml"]
     digest = re.search("@sha256:[0-9a-f]{64}", plugins[0].read_text())[0]
+    dry = "create", "--dry-run=server", "-f", "-"
+    renamed = [plugin.read_text().replace("name: release-track", "name: renamed", 1) for plugin in plugins]
+    by_tag = [manifest.replace(digest, "") for manifest in renamed]
+
+    def refused(manifest):
+        try:
+            tier.kubectl(*dry, input=manifest)
+        except Stopped as answer:
+            return "an image is named by its digest" in str(answer)
+        return False
+
     tier.kubectl("apply", "-f", policy)
     try:
-        dry = "create", "--dry-run=server", "-f", "-"
-        renamed = [plugin.read_text().replace("name: release-track", "name: renamed", 1) for plugin in plugins]
-
-        def refused(manifest):
-            try:
-                tier.kubectl(*dry, input=manifest)
-            except Stopped as answer:
-                return "an image is named by its digest" in str(answer)
-            return False
-
-        by_tag = [manifest.replace(digest, "") for manifest in renamed]
         until("refusal", lambda: refused(by_tag[0]))
         wrong = [manifest for manifest in (*by_tag, renamed[0].replace(digest, digest[:-1])) if not refused(manifest)]
         for manifest in (*renamed, re.sub("url: .*", "url: file:///etc/release-track.wasm", by_tag[0])):
@@ -332,3 +332,4 @@ def by_digest(tier, installation):
             raise Stopped(f"accepted: {wrong[0]}")
     finally:
         tier.kubectl("delete", "-f", policy)
+        until("end of refusals", lambda: not refused(by_tag[0]))
