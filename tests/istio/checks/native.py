@@ -186,6 +186,7 @@ def fetched_anew(tier, installation):
                 gateway.wait_ready()
                 until("500 from it", lambda: weather.Client(address).get(())[0] == 500)
             weather.settle(tier.gateway, _baseline)
+    _remove(tier, installation)
     return f"{traffic.require_none_wrong()} requests"
 
 
