@@ -114,17 +114,20 @@ install_filter() {
 
 # The story, with the image in the place of the example.
 install_weather() {
-    mkdir -p "$installation" && cat >"$installation/kustomization.yaml" <<END
+    local folder
+    for folder in '' /graph; do
+        mkdir -p "$installation$folder" && cat >"$installation$folder/kustomization.yaml" <<END
 # Made by \`make push-weather\`.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
-- $(realpath --relative-to="$installation" examples/weather)
+- $(realpath --relative-to="$installation$folder" "examples/weather$folder")
 images:
 - name: registry.example.com/weather
   newName: $1
   digest: $2
 END
+    done
 }
 
 if [[ $1 = save ]]; then

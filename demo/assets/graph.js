@@ -227,8 +227,12 @@ function guarded({ hasStopped, inForce, track, baseline }) {
 const chosen = ({ filter, routes, forward }) => ({ filter: filter && routes !== "original" ? "on" : "off", routes, forward, fails: state.fails ? "yes" : "no" });
 const share = ({ share }) => (share ? `, share ${share} %` : "");
 
-// What takes a track from requests whose account a rule names.
-function why({ filter, routes, forward }) {
+const ANYWHERE = "The filter decided otherwise, or the track ended on the way: release-track explain tells of one request.";
+
+// What takes a track from requests whose account a rule names. On a mesh elsewhere nobody knows its switches.
+function why(switches) {
+  if (!switches) return ANYWHERE;
+  const { filter, routes, forward } = switches;
   if (routes === "original") {
     const further = state.tracks.slice(1).map((track) => `, and no route is for ${track}`).join("");
     return `The routes' cookie expression misses "; user=tester", with the space that browsers write${further}.`;
@@ -236,7 +240,7 @@ function why({ filter, routes, forward }) {
   if (!filter) return "The routes go by x-release-track, which nobody writes without the filter.";
   if (forward === "none") return "The applications forward nothing that could carry a track; only a track's own pods give it to their calls.";
   if (forward.endsWith("-sdk")) return "The applications' SDK forwards a trace alone, and begins one of its own where none arrives.";
-  return "The filter decided otherwise, or the track ended on the way: release-track explain tells of one request.";
+  return ANYWHERE;
 }
 
 function tell() {
@@ -253,8 +257,8 @@ function tell() {
   $("why").hidden = !lost;
   $("why").textContent = lost ? why(state.switches) : "";
 
-  $("filter").className = state.filter.says;
-  $("filter").textContent = witness(state.filter);
+  $("filter").className = state.filter?.says ?? "";
+  $("filter").textContent = state.filter ? witness(state.filter) : "What the filter counted: release-track status.";
 
   if (state.words.length) {
     $("words").replaceChildren(...state.words.map((word) => {
@@ -267,7 +271,7 @@ function tell() {
       return item;
     }));
   } else {
-    $("words").replaceChildren(node("li", "Send some traffic, or use the weather page."));
+    $("words").replaceChildren(node("li", state.page ? "Send some traffic, or use the weather page." : "Send some traffic."));
   }
 
   $("earlier").hidden = !state.earlier.length;
@@ -282,8 +286,12 @@ function tell() {
   $("send").disabled = sending !== null;
   $("send").textContent = sending ? `Sending ${sending.sent} of ${sending.of}` : "Send 60 requests";
   const page = $("page");
-  page.hidden = false;
-  page.href = state.page;
+  page.hidden = !state.page;
+  page.href = state.page ?? "";
+
+  // Nothing is switched on a mesh elsewhere.
+  for (const id of ["release", "switches"]) $(id).hidden = !state.switches;
+  if (!state.switches) return;
 
   for (const fieldset of document.querySelectorAll("fieldset")) {
     const name = fieldset.dataset.switch;

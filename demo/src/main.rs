@@ -1,6 +1,6 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use demo::{load, run, weather};
+use demo::{graph, load, run, weather};
 use std::process::ExitCode;
 
 /// The weather app, and a mesh of real Envoys on one machine to run it.
@@ -15,6 +15,7 @@ enum Command {
     Run(run::Options),
     Load(load::Options),
     Weather(weather::Options),
+    Graph(graph::Options),
 }
 
 #[tokio::main]
@@ -33,6 +34,7 @@ async fn command(command: Command) -> Result<()> {
         Command::Run(options) => run::run(options).await,
         Command::Load(options) => load(&options).await,
         Command::Weather(options) => weather::serve(options).await,
+        Command::Graph(options) => graph::serve(options).await,
     }
 }
 

@@ -12,10 +12,14 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use mesh::envoy;
+use release_track::config::Config;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 const SWITCHES: Switches = Switches {
@@ -103,6 +107,21 @@ impl Page {
 
 /// The story's mesh with these manifests on top, and a page that looks at its graph.
 async fn with_page<F: Future<Output = ()>>(overlays: &[&str], act: impl FnOnce(Page) -> F) {
+    with_mesh(overlays, async |control, config| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let graph = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            axum::serve(listener, router(control, config, [])).await.unwrap();
+        });
+        act(Page::open(graph).await).await;
+    })
+    .await;
+}
+
+async fn with_mesh<F: Future<Output = ()>>(
+    overlays: &[&str],
+    act: impl FnOnce(Control, Config) -> F,
+) {
     let mut project = Project::here().unwrap();
     project.overlays = overlays.iter().map(|overlay| project.manifests.join(overlay)).collect();
     project.preview_key = Some(PreviewKey::random().unwrap());
@@ -115,15 +134,37 @@ async fn with_page<F: Future<Output = ()>>(overlays: &[&str], act: impl FnOnce(P
         switches: SWITCHES,
     };
     let stage = Stage::start(setup, |_, _| {}).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let graph = listener.local_addr().unwrap();
-    let act = async |control: Control| {
-        tokio::spawn(async move {
-            axum::serve(listener, router(control, config, [])).await.unwrap();
-        });
-        act(Page::open(graph).await).await;
-    };
-    stage.run(act).await.unwrap();
+    stage.run(async |control: Control| act(control, config).await).await.unwrap();
+}
+
+/// As on a cluster: all that it knows is what the gateway answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mesh_elsewhere_is_drawn_from_its_answers() {
+    with_mesh(&[], async |control, _| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_demo"))
+            .args(["graph", "--listen=127.0.0.1:0", "--gateway", &control.gateway().to_string()])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+        let line = lines.next_line().await.unwrap().unwrap();
+        let address = line.strip_prefix("The traffic graph: http://").unwrap();
+        let mut page = Page::open(address.trim_end_matches('/').parse().unwrap()).await;
+        for (filter, crossed, lost) in [(true, 0, 0), (false, 10, 20)] {
+            control.set_filter(filter).await.unwrap();
+            page.post("/clear", Value::Null).await;
+            page.post("/traffic", json!({"requests": 60})).await;
+            let is_done = |state: &Value| state["requests"] == 60 && state["sending"].is_null();
+            let state = page.until(is_done).await;
+            assert_eq!((&state["crossed"], &state["lost"]), (&json!(crossed), &json!(lost)));
+            let served = state["workloads"].as_array().unwrap().iter();
+            let served = served.map(|workload| workload["served"].as_u64().unwrap()).sum::<u64>();
+            // The frontend, the advertisement, the forecast, and the tester's recommendation.
+            assert_eq!(served, if filter { 200 } else { 180 }, "{state}");
+        }
+    })
+    .await;
 }
 
 /// Whoever moves the slider sends traffic at once: both witnesses have to count it, each time.

@@ -80,6 +80,7 @@ def run(folder):
         chart.installed,
         failures.missing_image,
         story.wasm_plugin,
+        story.graph,
         egress.undeclared,
         egress.undeclared_port,
         egress.undeclared_by_name,

@@ -3,7 +3,7 @@
 use super::guard::Guard;
 use super::journeys::{Counts, Journeys};
 use super::releases::Workload;
-use super::traffic;
+use super::traffic::{self, Answer};
 use super::witness::{Says, Witness};
 use crate::control::{Control, Routes, Switches};
 use crate::release::Percent;
@@ -56,12 +56,8 @@ pub fn router(
     };
     tokio::spawn(desk.run(news, publish));
     let graph = Graph { control, further, tell, state, busy: Arc::default() };
-    let text = |kind, text| get(move || async move { asset(kind, text) });
-    Router::new()
-        .route("/", text("text/html; charset=utf-8", include_str!("../../assets/graph.html")))
-        .route("/graph.css", text("text/css", include_str!("../../assets/graph.css")))
-        .route("/graph.js", text("text/javascript", include_str!("../../assets/graph.js")))
-        .route("/events", get(events))
+    page()
+        .route("/events", get(|State(graph): State<Graph>| async { events(graph.state) }))
         .route("/traffic", post(send_traffic))
         .route("/switch", post(switch))
         .route("/clear", post(clear))
@@ -89,6 +85,15 @@ impl Graph {
     }
 }
 
+/// What a browser loads.
+pub(super) fn page<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let text = |kind, text| get(move || async move { asset(kind, text) });
+    Router::new()
+        .route("/", text("text/html; charset=utf-8", include_str!("../../assets/graph.html")))
+        .route("/graph.css", text("text/css", include_str!("../../assets/graph.css")))
+        .route("/graph.js", text("text/javascript", include_str!("../../assets/graph.js")))
+}
+
 fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, kind),
@@ -98,29 +103,37 @@ fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     (headers, text)
 }
 
-async fn events(
-    State(graph): State<Graph>,
+/// Each message holds a whole state of the page.
+pub(super) fn events(
+    state: watch::Receiver<Arc<str>>,
 ) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
-    let states = WatchStream::new(graph.state);
-    let events = states.map(|state| Ok(sse::Event::default().data(state)));
+    let events = WatchStream::new(state).map(|state| Ok(sse::Event::default().data(state)));
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
 // The buttons take JSON only: no other site's form can press them.
 
 #[derive(Deserialize)]
-struct Traffic {
+pub(super) struct Traffic {
     requests: usize,
 }
 
-async fn send_traffic(
-    State(graph): State<Graph>,
-    Json(Traffic { requests }): Json<Traffic>,
-) -> Response {
-    if requests > MOST_REQUESTS {
-        let problem = format!("At most {MOST_REQUESTS} requests at once.");
-        return (StatusCode::BAD_REQUEST, problem).into_response();
+impl Traffic {
+    /// The number of requests, or what to say of it.
+    pub(super) fn wanted(self) -> Result<usize, (StatusCode, String)> {
+        if self.requests > MOST_REQUESTS {
+            let problem = format!("At most {MOST_REQUESTS} requests at once.");
+            return Err((StatusCode::BAD_REQUEST, problem));
+        }
+        Ok(self.requests)
     }
+}
+
+async fn send_traffic(State(graph): State<Graph>, Json(traffic): Json<Traffic>) -> Response {
+    let requests = match traffic.wanted() {
+        Ok(requests) => requests,
+        Err(problem) => return problem.into_response(),
+    };
     let Ok(busy) = graph.busy.clone().try_lock_owned() else {
         return (StatusCode::CONFLICT, "The demo is busy; try again in a moment.").into_response();
     };
@@ -128,9 +141,10 @@ async fn send_traffic(
         let _busy = busy;
         let _ = graph.tell.send(News::Sending(Some(Sending { sent: 0, of: requests }))).await;
         let (answer, mut answers) = mpsc::unbounded_channel();
+        let gateway = graph.control.gateway().to_string();
         let sender =
-            traffic::send(graph.control.gateway(), requests, &graph.further, move |good| {
-                let _ = answer.send(good);
+            traffic::send(&gateway, requests, &graph.further, move |Answer { served, .. }| {
+                let _ = answer.send(served.is_some());
             });
         let teller = async {
             let mut sent = 0;
@@ -214,9 +228,9 @@ enum News {
 }
 
 #[derive(Clone, Copy, Serialize)]
-struct Sending {
-    sent: usize,
-    of: usize,
+pub(super) struct Sending {
+    pub(super) sent: usize,
+    pub(super) of: usize,
 }
 
 /// What the page draws; `assets/graph.js` reads it.

@@ -1,11 +1,11 @@
 //! The mix of requests that the page's button sends.
 
+use crate::call::Served;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, header};
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::TokioExecutor;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -29,14 +29,20 @@ const PLAIN: &[(&str, &str)] = &[("cookie", "theme=light; user=bob")];
 const PAUSE: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a visitor was answered.
+pub(super) struct Answer {
+    pub(super) user: Option<String>,
+    /// What the applications saw; `None`: no response, or not a 200.
+    pub(super) served: Option<Served>,
+}
+
 /// Sends so many requests to the gateway, each of a visitor with an identity of its own, the same
-/// ones each time. `further` are the testers of tracks beyond the first. Tells after each whether its
-/// response was a 200.
+/// ones each time. `further` are the testers of tracks beyond the first. Tells each answer.
 pub(super) async fn send(
-    gateway: SocketAddr,
+    gateway: &str,
     requests: usize,
     further: &[String],
-    mut answered: impl FnMut(bool),
+    mut answered: impl FnMut(Answer),
 ) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let mut pending = JoinSet::new();
@@ -46,10 +52,15 @@ pub(super) async fn send(
         pace.tick().await;
         let mut request =
             Request::get(format!("http://{gateway}/")).header(header::ACCEPT, "application/json");
+        let mut user = None;
         match if *visitor == PLAIN { further.next() } else { None } {
-            Some(cookies) => request = request.header(header::COOKIE, cookies),
+            Some(cookies) => {
+                user = user_of(&cookies);
+                request = request.header(header::COOKIE, cookies);
+            }
             None => {
                 for (name, value) in *visitor {
+                    user = user.or_else(|| user_of(value));
                     request = request.header(*name, *value);
                 }
             }
@@ -58,17 +69,26 @@ pub(super) async fn send(
         let request = request.header(header::COOKIE, format!("release-track-id=visitor-{number}"));
         let request = request.body(Empty::new()).expect("constant headers");
         let response = client.request(request);
-        pending.spawn(tokio::time::timeout(PATIENCE, async {
-            let response = response.await.ok()?;
-            let status = response.status();
-            response.into_body().collect().await.ok()?;
-            (status == StatusCode::OK).then_some(())
-        }));
-        while let Some(outcome) = pending.try_join_next() {
-            answered(matches!(outcome, Ok(Ok(Some(())))));
+        pending.spawn(async {
+            let served = tokio::time::timeout(PATIENCE, served(response)).await;
+            Answer { user, served: served.ok().flatten() }
+        });
+        while let Some(answer) = pending.try_join_next() {
+            answered(answer.unwrap_or(Answer { user: None, served: None }));
         }
     }
-    while let Some(outcome) = pending.join_next().await {
-        answered(matches!(outcome, Ok(Ok(Some(())))));
+    while let Some(answer) = pending.join_next().await {
+        answered(answer.unwrap_or(Answer { user: None, served: None }));
     }
+}
+
+async fn served(response: ResponseFuture) -> Option<Served> {
+    let response = response.await.ok().filter(|response| response.status() == StatusCode::OK)?;
+    let body = response.into_body().collect().await.ok()?;
+    serde_json::from_slice(&body.to_bytes()).ok()
+}
+
+/// The account among the cookies.
+fn user_of(cookies: &str) -> Option<String> {
+    cookies.split("; ").find_map(|cookie| cookie.strip_prefix("user=")).map(str::to_owned)
 }

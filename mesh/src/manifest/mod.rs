@@ -80,6 +80,15 @@ impl Manifests {
         Ok(manifests)
     }
 
+    /// Applies the text of one file, which errors call so.
+    pub fn read(file: &Path, text: &str) -> Result<Self, Error> {
+        let mut manifests = Manifests::default();
+        for document in parse(file, text)? {
+            manifests.apply_object(file, document)?;
+        }
+        Ok(manifests)
+    }
+
     fn apply(&mut self, path: &Path) -> Result<(), Error> {
         if path.is_dir() {
             return self.apply_folder(path);
@@ -135,7 +144,11 @@ impl Manifests {
 fn documents(file: &Path) -> Result<Vec<Value>, Error> {
     let text =
         std::fs::read_to_string(file).map_err(|cause| Error::Read { file: file.into(), cause })?;
-    serde_saphyr::from_multiple(&text)
+    parse(file, &text)
+}
+
+fn parse(file: &Path, text: &str) -> Result<Vec<Value>, Error> {
+    serde_saphyr::from_multiple(text)
         .map_err(|error| Error::Yaml { file: file.into(), message: error.to_string() })
 }
 

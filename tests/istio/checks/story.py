@@ -1,6 +1,7 @@
 """The story: account tester gets v2 of both services, all others v1 of both, whatever the applications forward."""
 
 import http.client
+import json
 
 import weather
 from machine import Stopped, until
@@ -11,6 +12,40 @@ def wasm_plugin(tier, installation):
     """The story, with the WasmPlugin"""
     tier.install(installation)
     return told(tier, tier.gateway)
+
+
+def graph(tier, installation):
+    """The traffic graph in the mesh: what its button sends stays on one release, and is lost without the filter"""
+    tier.install(installation)
+    tier.kubectl("apply", "-k", tier.weather / "graph")
+    tier.node.sync()
+    pod = tier.pod("graph")
+    drawn = json.loads(pod.python(_BUTTON))
+    calls = {(call["from"], call["to"], call["release"]): call["count"] for call in drawn["calls"]}
+    entries = calls["gateway", "frontend v1", "baseline"], calls["gateway", "frontend v2", "v2"]
+    if entries != (40, 20) or any(drawn[wrong] for wrong in ("crossed", "lost", "failed", "failedCalls")):
+        raise Stopped(f"the graph is told {drawn}")
+    tier.remove(installation)
+    drawn = json.loads(pod.python(_BUTTON))
+    if (drawn["crossed"], drawn["lost"]) != (10, 20):
+        raise Stopped(f"without the filter the graph is told {drawn}")
+    tier.kubectl("delete", "-k", tier.weather / "graph")
+    tier.node.sync()
+
+
+# Clears the graph, presses its button, and prints what it is told of 60 requests.
+_BUTTON = """
+import json, urllib.request
+page = "http://127.0.0.1:8081"
+for path, body in ("/clear", None), ("/traffic", {"requests": 60}):
+    request = urllib.request.Request(page + path, json.dumps(body).encode(), {"content-type": "application/json"})
+    urllib.request.urlopen(request, timeout=10).close()
+for line in urllib.request.urlopen(page + "/events", timeout=60):
+    state = json.loads(line.removeprefix(b"data:")) if line.startswith(b"data:") else {"requests": 0}
+    if state["requests"] + state.get("failed", 0) == 60 and state["sending"] is None:
+        break
+print(json.dumps(state))
+"""
 
 
 def traffic_extension(tier, installation):
