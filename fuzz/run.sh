@@ -8,7 +8,10 @@ shift 2
 cd "$(dirname "$0")"
 # The toolchain is this folder's own.
 unset RUSTUP_TOOLCHAIN CARGO_TARGET_DIR
-rustup which cargo > /dev/null 2>&1 || rustup toolchain install --no-self-update
+# Another of our commands may have brought it without its components.
+for program in cargo cargo-fmt cargo-clippy; do
+  rustup which "$program" > /dev/null 2>&1 || rustup toolchain install --no-self-update
+done
 cargo fmt --check
 cargo clippy --quiet --locked --all-targets -- -D warnings
 # Nothing here is unsafe, so that the address sanitizer would only be slow.
