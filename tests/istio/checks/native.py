@@ -344,6 +344,9 @@ class _Server:
     def __enter__(self):
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._tier.kubectl("apply", "-f", "-", input=_ENTRY)
+        # A proxy that does not know it yet gives up for good.
+        for pod in _proxied(self._tier):
+            until(f"server known to {pod.workload}", lambda: _HOST in json.dumps(pod.envoy("/clusters?format=json")))
         return self
 
     def __exit__(self, *_):
