@@ -162,6 +162,13 @@ class Pod:
         """What a Python program prints that runs in the pod's network, as an application there."""
         return run("nsenter", f"--net={self._network}", "--", sys.executable, "-c", program, *arguments)
 
+    def refuse(self, addresses):
+        """Take no new connection from these addresses, and from no others before them."""
+        tables = ["nsenter", f"--net={self._network}", "--", "iptables-nft", "--wait"]
+        run(*tables, "-F", "INPUT")
+        for address in addresses:
+            run(*tables, "-A", "INPUT", "-s", address, "-p", "tcp", "--syn", "-j", "REJECT", "--reject-with=tcp-reset")
+
     def logged(self, text):
         """How many lines of its proxy's log have this text."""
         return self.proxy_log().count(text)
