@@ -6,7 +6,6 @@ here: a gateway's Service is told the gateway's own address as its external one.
 
 import json
 import re
-import socket
 
 import weather
 from checks.metrics import labels
@@ -86,6 +85,8 @@ def story(tier, installation):
     _begin(tier, installation)
     answered = told(tier, tier.gateway)
     forecast, recommendation = tier.pod("forecast-v2"), "outbound|3005||recommendation.weather.svc.cluster.local"
+    if _connects(tier, forecast, 15006) or not _connects(tier, _gateway(tier, _SECOND), 15443):
+        raise Stopped("the networks are not apart: the gateway alone is to be reached from the other one")
     for caller, cluster, network in (
         ("frontend-v1", _FORECAST.format("v1"), _SECOND),
         ("frontend-v2", _FORECAST.format("v2"), _SECOND),
@@ -105,3 +106,106 @@ def story(tier, installation):
         if "release_track" in json.dumps(_gateway(tier, network).envoy("/stats?format=json")):
             raise Stopped(f"the filter runs in the gateway of {network}")
     return answered
+
+
+def _connects(tier, pod, port):
+    """Does a pod take a connection from the ingress gateway's, which has no sidecar?"""
+    program = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
+    try:
+        tier.pod("istio-ingressgateway", "istio-system").python(program, pod.address, port)
+    except Stopped:
+        return False
+    return True
+
+
+def identity(tier, installation):
+    """The caller's identity arrives, and not the gateway's: an AuthorizationPolicy on the second network sees it"""
+    _begin(tier, installation)
+    tier.kubectl("apply", "-f", "-", input=_only("cluster.local/ns/weather/sa/default"))
+    weather.settle(tier.gateway)
+    tier.kubectl("apply", "-f", "-", input=_only(f"cluster.local/ns/istio-system/sa/{_name(_SECOND)}"))
+    refused = weather.failed("forecast", "403")
+    trees = [(*tree[:3], (tree[3][0], refused)) for tree in (weather.BASELINE, weather.V2)]
+    weather.settle(tier.gateway, lambda user: (trees[user.tester],))
+    tier.kubectl("delete", "authorizationpolicy", "callers", "--namespace=weather")
+    weather.settle(tier.gateway)
+
+
+def _only(principal):
+    return f"""
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: callers, namespace: weather}}
+spec:
+  selector: {{matchLabels: {{app: forecast}}}}
+  rules: [{{from: [{{source: {{principals: ["{principal}"]}}}}]}}]
+"""
+
+
+def differing(tier, installation):
+    """Without the plugin on the second network, or with other tracks: requests arrive tracked, and may lose it there"""
+    _begin(tier, installation)
+    first = tier.edited(installation, lambda text: _selecting(text, _FIRST))
+    tier.kubectl("apply", "-k", first)
+    _require_own(tier)
+    other = _selecting((installation / "wasmplugin.yaml").read_text(), _SECOND)
+    other = other.replace("name: release-track\n", "name: release-track-other\n").replace("- name: v2", "- name: v3")
+    tier.kubectl("apply", "-f", "-", input=other)
+    forecast = tier.pod("forecast-v2")
+    until("the other plugin at forecast v2", lambda: _sees_other(tier, forecast))
+    _require_own(tier)
+    tier.kubectl("delete", "-f", "-", input=other)
+    tier.kubectl("apply", "-k", installation)
+    weather.settle(tier.gateway)
+
+
+def _selecting(manifest, network):
+    return manifest.replace("\nspec:\n", f"\nspec:\n  selector: {{matchLabels: {{{_NETWORK}: {network}}}}}\n", 1)
+
+
+def _sees_other(tier, forecast):
+    weather.Client(tier.gateway).get(weather.USERS[1].headers)
+    return any(("track", "other") in counted for counted in tier.metrics(forecast, r"release_track_\w+_total"))
+
+
+def _require_own(tier):
+    """The header arrives on the second network; what is called from there is on the track if it is told by the call."""
+    for what in "header", "request-id":
+        tier.forward(what)
+        weather.settle(tier.gateway)
+    tier.forward("none")
+    forecast = ("forecast", "v2", "v2", (("recommendation", "v1", None, ()),))
+    lost = (*weather.V2[:3], (weather.V2[3][0], forecast))
+    weather.settle(tier.gateway, lambda user: (lost if user.tester else weather.BASELINE,))
+    tier.forward(weather.FORWARD[0])
+
+
+def both(tier, installation):
+    """Under load: forecast v2 on both networks, then on one of them only: its subset has the one pod and the gateway"""
+    _begin(tier, installation)
+    text = (PROJECT / "examples/weather/app/forecast.yaml").read_text()
+    text = text.replace("name: forecast-v2", "name: forecast-near")
+    near = next(part for part in text.split("\n---\n") if "name: forecast-near" in part)
+    tier.kubectl("apply", "-f", "-", input=near)
+    tier.node.sync()
+    _part(tier)
+    subset, gateway = _FORECAST.format("v2"), _gateway(tier, _SECOND).address
+
+    def known():
+        return tier.pod("frontend-v2").endpoints(subset)
+
+    until("pod and gateway in the subset", lambda: known() == {tier.pod("forecast-near").address, gateway})
+    weather.settle(tier.gateway)
+    with weather.Traffic(tier.gateway) as traffic:
+        traffic.wait(400)
+        tier.kubectl("delete", "-f", "-", input=near)
+        tier.node.retire(tier.pod("forecast-near"))
+        traffic.wait(400)
+    if known() != {gateway}:
+        raise Stopped(f"the subset has {known()}, and not the gateway alone")
+    arrived = tier.metrics(tier.pod("forecast-v2"), _ARRIVALS)
+    if not arrived.get(labels(track="v2", outcome="match")):
+        raise Stopped(f"forecast v2 behind the gateway counts {arrived}")
+    told = f"{traffic.require_none_wrong()} requests"
+    _end(tier, installation)
+    return told
