@@ -14,12 +14,15 @@
 //! No decision is taken here. What the core writes is collected, and written when it is done: until
 //! then it reads headers that Envoy lends.
 
+// The process itself is not asked then.
+#![cfg_attr(feature = "stand-in", allow(dead_code))]
+
 mod abi;
 mod counters;
-#[cfg(test)]
-mod differential;
-#[cfg(test)]
-mod faults;
+#[cfg(any(test, feature = "stand-in"))]
+pub mod differential;
+#[cfg(any(test, feature = "stand-in"))]
+pub mod faults;
 mod module;
 mod node;
 mod process;

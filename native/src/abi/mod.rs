@@ -8,7 +8,7 @@
 
 mod hooks;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "stand-in"))]
 pub(crate) mod fake;
 
 use log::Level;
@@ -127,7 +127,7 @@ unsafe extern "C" {
     ) -> bool;
 }
 
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "stand-in")))]
 #[link(name = "c")]
 unsafe extern "C" {
     fn getrandom(buffer: *mut u8, size: usize, flags: u32) -> isize;
@@ -170,7 +170,7 @@ fn is_verbose() -> bool {
 }
 
 /// 128 random bits of the system.
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "stand-in")))]
 pub(crate) fn random() -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     let written = unsafe { getrandom(bytes.as_mut_ptr(), bytes.len(), 0) };
