@@ -5,6 +5,7 @@ use crate::abi::fake::{self, Envoy};
 use crate::node::Node;
 use release_track::exchange::{Exchange, Request, exchange};
 use release_track::filter::Filter;
+use release_track::istio::peer;
 use release_track::istio::stats::Stat;
 use scenarios::Scenario;
 use std::collections::BTreeMap;
@@ -28,6 +29,16 @@ pub(crate) fn receive(request: &Request) {
         envoy.direction = Some(request.direction as u64);
         (envoy.cluster, envoy.mtls) = (request.cluster.clone(), request.mtls);
         envoy.tracked_cluster = request.tracked_cluster.clone();
+        (envoy.caller, envoy.endpoint) = (None, None);
+        for (path, value) in &request.properties {
+            let value = String::from_utf8_lossy(value);
+            if path == peer::ENDPOINT {
+                envoy.endpoint = Some(value.into());
+            } else if let Some(field) = path.strip_prefix(b"filter_state\0downstream_peer\0") {
+                let caller = envoy.caller.get_or_insert_with(|| "type=deployment".into());
+                caller.push_str(&format!(",{}={value}", String::from_utf8_lossy(field)));
+            }
+        }
     });
 }
 
@@ -50,6 +61,8 @@ pub struct Same {
     /// They take the configuration, else they are neutral.
     pub took: bool,
     pub seen: Vec<Seen>,
+    /// Questions for a waypoint's caller and endpoint.
+    pub asked: usize,
     /// Calls of Envoy that could have failed.
     pub calls: usize,
 }
@@ -78,7 +91,11 @@ pub fn compare(scenario: &Scenario) -> Result<Same, String> {
         }
         seen.push(by_core);
     }
-    Ok(Same { took: !filter.is_neutral(), seen, calls: fake::with(|envoy| envoy.calls) })
+    let (asked, calls) = fake::with(|envoy| (envoy.asked_for_peers, envoy.calls));
+    if asked > 0 && !scenario.node.starts_with("waypoint~") {
+        return Err(format!("it is no waypoint, and asks for {asked} peers"));
+    }
+    Ok(Same { took: !filter.is_neutral(), seen, asked, calls })
 }
 
 impl Seen {
@@ -136,13 +153,15 @@ pub(crate) mod tests {
 
     #[test]
     fn the_core_and_the_module_do_the_same() {
-        let (mut refused, mut tracked, mut replied, mut rerouted) = (0, 0, 0, 0);
+        let (mut refused, mut tracked, mut replied, mut rerouted, mut asked) = (0, 0, 0, 0, 0);
         for number in 0..SCENARIOS {
             let scenario = scenario(number);
-            let Same { took, seen, .. } = compare(&scenario).unwrap_or_else(|differ| {
-                panic!("scenario {number}: {differ}\n{scenario}");
-            });
+            let Same { took, seen, asked: of_peers, .. } =
+                compare(&scenario).unwrap_or_else(|differ| {
+                    panic!("scenario {number}: {differ}\n{scenario}");
+                });
             refused += u64::from(!took);
+            asked += of_peers;
             for seen in seen {
                 tracked += u64::from(!seen.counts.is_empty());
                 replied += u64::from(seen.reply.is_some());
@@ -150,9 +169,7 @@ pub(crate) mod tests {
             }
         }
         // Else there was nothing to compare.
-        assert!(
-            refused < SCENARIOS / 2 && tracked > SCENARIOS / 2 && replied > 0 && rerouted > 0,
-            "{refused} {tracked}"
-        );
+        assert!(refused < SCENARIOS / 2 && tracked > SCENARIOS / 2, "{refused} {tracked}");
+        assert!(replied > 0 && rerouted > 0 && asked > 0, "{replied} {rerouted} {asked}");
     }
 }

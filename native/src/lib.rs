@@ -8,6 +8,7 @@
 //! counters  metrics, each with its labels
 //! process   the time, chance, environment, node and shared data of the process
 //! node      which proxy this is, from the file that Envoy was started with
+//! caller    who calls a waypoint, from the text that Istio's proxies make of it
 //! shared    the shared data of the process
 //! ```
 //!
@@ -18,6 +19,7 @@
 #![cfg_attr(feature = "stand-in", allow(dead_code))]
 
 mod abi;
+mod caller;
 mod counters;
 #[cfg(any(test, feature = "stand-in"))]
 pub mod differential;

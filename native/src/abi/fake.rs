@@ -2,7 +2,8 @@
 //! knows and what it was told is a thread's own. It lends for as long as Envoy promises, and no longer.
 
 use super::hooks::*;
-use super::{Buffer, CONNECTION_MTLS, Header, SUCCESS, XDS_LISTENER_DIRECTION};
+use super::{Buffer, CONNECTION_MTLS, HOST, Header, SUCCESS, XDS_LISTENER_DIRECTION};
+use crate::caller;
 use crate::module;
 use crate::node::Node;
 use crate::shared::SharedData;
@@ -36,6 +37,14 @@ pub(crate) struct Envoy {
     pub(crate) direction: Option<u64>,
     pub(crate) asked_for_direction: usize,
     pub(crate) mtls: bool,
+    /// As Istio's object writes it.
+    pub(crate) caller: Option<String>,
+    /// `istio.workload` of the endpoint's metadata.
+    pub(crate) endpoint: Option<String>,
+    /// Whoever is no waypoint asks for neither.
+    pub(crate) asked_for_peers: usize,
+    /// What was lent of the filter state.
+    pub(crate) serialized: String,
     /// Names, and those of their labels.
     pub(crate) families: Vec<(String, Vec<String>)>,
     /// By name with labels and their values.
@@ -413,5 +422,42 @@ unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_boo
     call(false, |envoy| {
         unsafe { *value = envoy.mtls };
         true
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_get_metadata_string(
+    _stream: *mut c_void,
+    source: u32,
+    namespace: Buffer,
+    key: Buffer,
+    value: *mut Buffer,
+) -> bool {
+    assert_eq!((source, text(namespace), text(key)), (HOST, "istio".into(), "workload".into()));
+    with(|envoy| envoy.asked_for_peers += 1);
+    call(false, |envoy| match &envoy.endpoint {
+        Some(endpoint) => {
+            unsafe { *value = Buffer::of(endpoint.as_bytes()) };
+            true
+        }
+        None => false,
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_get_filter_state_typed(
+    _stream: *mut c_void,
+    key: Buffer,
+    value: *mut Buffer,
+) -> bool {
+    assert_eq!(text(key), caller::KEY);
+    with(|envoy| envoy.asked_for_peers += 1);
+    call(false, |envoy| match envoy.caller.clone() {
+        Some(caller) => {
+            envoy.serialized = caller;
+            unsafe { *value = Buffer::of(envoy.serialized.as_bytes()) };
+            true
+        }
+        None => false,
     })
 }
