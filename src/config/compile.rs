@@ -30,7 +30,7 @@ const MOST_BYTES: usize = 4 << 20;
 const MOST_TRACKS: usize = 1024;
 const MOST_RULES: usize = 65_536;
 /// Each looks at every response on baseline.
-const MOST_GUARDS: usize = 16;
+pub const MOST_GUARDS: usize = 16;
 /// Cookies, headers and query parameters that rules look at.
 const MOST_SUBJECTS: usize = 4096;
 

@@ -29,5 +29,7 @@ pub mod schema;
 mod valid;
 mod values;
 
+pub use compile::MOST_GUARDS;
 pub use error::{Error, field_path, item_path};
 pub use valid::{Config, Edge, Egress, Fingerprint, Isolation};
+pub use values::{HEADERS_WITH_MEANING, PREFIXES_WITH_MEANING};

@@ -283,36 +283,40 @@ fn is_domain(name: &str) -> bool {
 
 /// Headers that frame, route or trace a message, or that are carriers themselves: a track
 /// written there would break the request.
+pub const HEADERS_WITH_MEANING: [&str; 24] = [
+    "authorization",
+    "b3",
+    "baggage",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "uber-trace-id",
+    "upgrade",
+    "via",
+    "x-cloud-trace-context",
+    "x-request-id",
+];
+
+/// The same of what begins like this.
+pub const PREFIXES_WITH_MEANING: [&str; 6] =
+    ["x-envoy-", "x-forwarded-", "x-b3-", "x-datadog-", "x-amzn-", "sec-"];
+
 fn has_meaning(name: &str) -> bool {
-    const NAMES: [&str; 24] = [
-        "authorization",
-        "b3",
-        "baggage",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "set-cookie",
-        "te",
-        "traceparent",
-        "tracestate",
-        "trailer",
-        "transfer-encoding",
-        "uber-trace-id",
-        "upgrade",
-        "via",
-        "x-cloud-trace-context",
-        "x-request-id",
-    ];
-    const PREFIXES: [&str; 6] =
-        ["x-envoy-", "x-forwarded-", "x-b3-", "x-datadog-", "x-amzn-", "sec-"];
-    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    HEADERS_WITH_MEANING.contains(&name)
+        || PREFIXES_WITH_MEANING.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Ten years: no sum with the time of day overflows.

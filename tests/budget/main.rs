@@ -76,12 +76,14 @@ fn no_path_costs_more_than_its_budget() {
 }
 
 #[test]
-fn baseline_costs_one_hostcall_and_one_more_to_count_it_or_for_a_trace_id() {
+fn baseline_costs_one_hostcall_and_one_more_to_count_it_or_for_a_trace_id_or_a_caller() {
     assert_eq!(path("edge baseline").all_calls(), 2);
     for place in ["inbound", "outbound"] {
         assert_eq!(path(&format!("{place} baseline")).all_calls(), 1, "{place}");
         assert_eq!(path(&format!("{place} baseline, with a trace id")).all_calls(), 2, "{place}");
     }
+    assert_eq!(path("waypoint baseline").all_calls(), 1);
+    assert_eq!(path("waypoint baseline, where pods are of a track").all_calls(), 2);
 }
 
 #[test]

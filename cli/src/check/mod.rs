@@ -6,6 +6,7 @@ mod image;
 mod options;
 mod pattern;
 mod plugin;
+mod reach;
 mod rollout;
 mod routes;
 mod rules;
@@ -130,12 +131,12 @@ impl Check {
         for valid in &valid {
             diagnostics.extend(rules::check(valid));
             diagnostics.extend(options::check(valid));
-            diagnostics.extend(plugin::check(valid));
+            diagnostics.extend(plugin::check(valid, &manifests.objects));
             diagnostics.extend(workloads::check(valid, &routing.versions));
             diagnostics.extend(guard::check(valid));
             diagnostics.extend(sdk::check(valid, &self.sdk));
         }
-        diagnostics.extend(options::twice(&manifests.configurations));
+        diagnostics.extend(reach::twice(&manifests.configurations, &manifests.objects));
         diagnostics.extend(routes::check(&valid, &routing));
         let image = self.image.then(|| image::Check::new(self.module.as_deref(), self.insecure));
         let image = image.transpose()?;

@@ -1,7 +1,6 @@
 //! Settings that contradict what stands around them.
 
 use super::valid::Valid;
-use crate::input::manifest::Configuration;
 use crate::input::yaml::{Node, Span};
 use crate::report::Diagnostic;
 use release_track::config::{field_path, item_path};
@@ -97,41 +96,4 @@ fn words<'a>(valid: &Valid<'a>, node: &Node, path: &str, found: &mut Vec<Diagnos
 pub(super) fn decides(track: &Node) -> bool {
     track.get("share").is_some()
         || track.get("match").is_some_and(|rules| !rules.items().is_empty())
-}
-
-/// Istio's, unless its meshConfig names another.
-pub(super) const ROOT_NAMESPACE: &str = "istio-system";
-
-/// Two filters in one proxy undo each other.
-pub(super) fn twice<'a>(configurations: &'a [Configuration<'a>]) -> Vec<Diagnostic<'a>> {
-    let meet = |one: &Configuration<'_>, other: &Configuration<'_>| {
-        let namespaces = (&one.everywhere_in, &other.everywhere_in);
-        let is_root = |namespace: &Option<String>| namespace.as_deref() == Some(ROOT_NAMESPACE);
-        // Waypoints take what names them, and nothing else.
-        one.object != other.object
-            && one.of_waypoints == other.of_waypoints
-            && (is_root(namespaces.0)
-                || is_root(namespaces.1)
-                || namespaces.0.is_some() && namespaces.0 == namespaces.1)
-    };
-    let mut earlier: Vec<&Configuration<'_>> = Vec::new();
-    let objects = configurations.iter().filter(|one| !one.object.is_empty());
-    let warned = objects.filter_map(|one| {
-        let found = earlier.iter().find(|other| meet(one, other)).map(|other| Diagnostic {
-            is_error: false,
-            code: "two-filters",
-            file: one.file,
-            span: one.node.span.clone(),
-            path: one.object.clone(),
-            value: None,
-            message: format!(
-                "proxies get this filter a second time, also from {}, and the two undo each other",
-                other.object
-            ),
-            hint: Some("keep one of them, with the tracks of both".to_owned()),
-        });
-        earlier.push(one);
-        found
-    });
-    warned.collect()
 }

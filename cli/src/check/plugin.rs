@@ -1,11 +1,12 @@
 //! What the object around a configuration says of the filter.
 
-use super::options::ROOT_NAMESPACE;
+use super::reach::{ROOT_NAMESPACE, Reach};
 use super::valid::Valid;
+use crate::input::manifest::Object;
 use crate::input::yaml::Node;
 use crate::report::Diagnostic;
 
-pub(super) fn check<'a>(valid: &Valid<'a>) -> Vec<Diagnostic<'a>> {
+pub(super) fn check<'a>(valid: &Valid<'a>, objects: &[Object<'a>]) -> Vec<Diagnostic<'a>> {
     let Some((object, plugin)) = valid.source.plugin else { return Vec::new() };
     let warning = |code, node: &Node, path: &str, message: &str, hint: String| Diagnostic {
         is_error: false,
@@ -55,6 +56,7 @@ pub(super) fn check<'a>(valid: &Valid<'a>) -> Vec<Diagnostic<'a>> {
     if let Some(namespace) = object.node.at(&["metadata", "namespace"])
         && let Some(name) = namespace.text()
         && name != ROOT_NAMESPACE
+        && !matches!(Reach::of(&object, objects), Reach::Waypoint(_))
     {
         found.push(warning(
             "one-namespace",

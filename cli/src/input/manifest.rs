@@ -15,10 +15,6 @@ pub(crate) struct Configuration<'a> {
     is_missing: bool,
     /// The object's `vmConfig.env`, if it is in an object: names, and the values that stand there.
     pub(crate) environment: Option<Vec<(String, Option<String>)>>,
-    /// Its targetRefs are the GatewayClass of waypoints, so that no other proxy takes it.
-    pub(crate) of_waypoints: bool,
-    /// The namespace of an object that goes to every proxy there; the root namespace's go to all.
-    pub(crate) everywhere_in: Option<String>,
     /// Where an object says the module is.
     pub(crate) source: Option<ModuleSource<'a>>,
     /// The object, if there is one, and what in it has the fields of a plugin.
@@ -165,8 +161,6 @@ impl<'a> Manifests<'a> {
             node,
             is_missing: false,
             environment: None,
-            of_waypoints: false,
-            everywhere_in: None,
             source: None,
             plugin: None,
         });
@@ -197,24 +191,12 @@ impl<'a> Manifests<'a> {
             let text = |name| variable.get(name).and_then(Node::text).map(str::to_owned);
             Some((text("name")?, text("value")))
         });
-        let spec = document.get("spec");
-        let is_everywhere = ["selector", "targetRefs", "targetRef"]
-            .iter()
-            .all(|name| spec.is_none_or(|spec| spec.get(name).is_none()));
-        let targets = document.at(&["spec", "targetRefs"]).map_or(&[][..], Node::items);
-        let is_text = |node: &Node, name, is| node.get(name).and_then(Node::text) == Some(is);
-        let of_waypoints = !targets.is_empty()
-            && targets.iter().all(|target| {
-                is_text(target, "kind", "GatewayClass") && is_text(target, "name", "istio-waypoint")
-            });
         self.configurations.push(Configuration {
             file: object.file,
             object: object.to_string(),
             node: config.unwrap_or(plugin),
             is_missing: config.is_none(),
             environment: Some(environment.collect()),
-            of_waypoints,
-            everywhere_in: is_everywhere.then(|| object.namespace.unwrap_or("default").to_owned()),
             source: plugin.get("url").map(|url| ModuleSource {
                 url,
                 sha256: plugin.get("sha256"),

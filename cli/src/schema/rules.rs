@@ -3,6 +3,7 @@
 //! A rule sees only what is right otherwise, as `self`: it needs to guard nothing.
 
 use super::cel::{first_without, list, literal, step};
+use release_track::config::{HEADERS_WITH_MEANING, MOST_GUARDS, PREFIXES_WITH_MEANING};
 use release_track::track::RESERVED;
 
 /// A rule for one place of the configuration.
@@ -26,40 +27,8 @@ pub(super) enum Says {
 /// More tracks than this are not compared with each other: it takes the square of them.
 const COMPARED: usize = 200;
 
-/// As many guards as the filter takes.
-const MOST_GUARDS: usize = 16;
-
 /// RFC 9110 section 5.6.2: a token.
 const TOKEN: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
-
-/// Names that may not be written, as in the filter: they frame, route or trace a message.
-const HEADERS_NOT_OURS: [&str; 24] = [
-    "authorization",
-    "b3",
-    "baggage",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cookie",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "set-cookie",
-    "te",
-    "traceparent",
-    "tracestate",
-    "trailer",
-    "transfer-encoding",
-    "uber-trace-id",
-    "upgrade",
-    "via",
-    "x-cloud-trace-context",
-    "x-request-id",
-];
-const PREFIXES_NOT_OURS: &str = "^(x-envoy-|x-forwarded-|x-b3-|x-datadog-|x-amzn-|sec-)";
 
 pub(super) fn rules() -> Vec<Rule> {
     let nonempty = |at| unless(at, "self != ''", "an empty string is not allowed here");
@@ -119,8 +88,8 @@ pub(super) fn rules() -> Vec<Rule> {
             "header",
             format!(
                 "!(self.lowerAscii() in {}) && !self.lowerAscii().matches({})",
-                list(&HEADERS_NOT_OURS),
-                literal(PREFIXES_NOT_OURS)
+                list(&HEADERS_WITH_MEANING),
+                literal(&format!("^({})", PREFIXES_WITH_MEANING.join("|")))
             ),
             "this header has a meaning of its own and may not be written; use one such as x-release-track",
         ),

@@ -21,14 +21,18 @@ pub(super) enum Plugin {
     },
 }
 
-/// The dynamic module: `make native`.
-const NATIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/librelease-track.so");
+/// `$NATIVE_MODULE`, or the dynamic module of `make native`.
+fn native_module() -> PathBuf {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/librelease-track.so");
+    std::env::var_os("NATIVE_MODULE").unwrap_or_else(|| own.into()).into()
+}
 
 impl Plugin {
     /// The dynamic module, for this Envoy.
     pub(super) fn native(binary: &Path) -> Result<Self, Failed> {
-        if !Path::new(NATIVE).is_file() {
-            return Err(format!("there is no {NATIVE}: `make native` builds it").into());
+        let module = native_module();
+        if !module.is_file() {
+            return Err(format!("there is no {}: `make native` builds it", module.display()).into());
         }
         Ok(Self::Native { knows_direction: mesh::envoy::version(binary)? >= (1, 40) })
     }
@@ -327,7 +331,7 @@ fn configured(
     if let Plugin::Native { knows_direction } = plugin {
         return json!({
             "@type": plugin.type_url(),
-            "dynamic_module_config": {"module": {"local": {"filename": NATIVE}}, "do_not_close": true},
+            "dynamic_module_config": {"module": {"local": {"filename": native_module()}}, "do_not_close": true},
             "filter_name": match direction {
                 Direction::Inbound if !knows_direction => "release-track/inbound",
                 Direction::Outbound if !knows_direction => "release-track/outbound",

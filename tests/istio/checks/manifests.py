@@ -9,7 +9,7 @@ from machine import Stopped, run
 from tier import PROJECT
 
 _INSTALLATIONS = ("", "trafficextension")
-_EXAMPLES = ("weather", "weather/original", "weather/v3", "weather/fallback", "weather/gateway-api", "template/harbour")
+_EXAMPLES = ("weather", "weather/original", "weather/v3", "weather/fallback", "weather/gateway-api", "weather/ambient", "template/harbour")
 
 
 def analyzed(tier, installation):
