@@ -102,7 +102,7 @@ $(call links,$(NATIVE_TARGET)); \
 cargo fetch --quiet --target $(NATIVE_TARGET); \
 $(remapped); \
 flags+=$$'\x1f''-Cllvm-args=-inline-threshold=400'; \
-CARGO_ENCODED_RUSTFLAGS=$$flags cargo build --profile native --target $(NATIVE_TARGET) --package $(1) --lib; \
+CARGO_ENCODED_RUSTFLAGS=$$flags cargo rustc --profile native --target $(NATIVE_TARGET) --package $(1) --lib --crate-type cdylib; \
 install -D -m 644 target/$(NATIVE_TARGET)/native/lib$(subst -,_,$(1)).so $(2); \
 needs=$$(readelf --wide --dyn-syms $(2) | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1); \
 if [[ $$(printf '%s\n' "$$needs" GLIBC_$(GLIBC) | sort -V | tail -n 1) != GLIBC_$(GLIBC) ]]; then \

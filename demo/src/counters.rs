@@ -84,13 +84,29 @@ impl Counters {
         since
     }
 
-    /// Where `counted` is not what is expected, in words.
-    pub fn differences(&self, counted: &Self) -> Vec<String> {
+    /// What those have counted that have begun anew since, as `now` tells.
+    pub fn gone(&self, now: &Self) -> Self {
+        let mut gone = self.clone();
+        gone.counts.retain(|key, count| now.counts.get(key).is_none_or(|now| now < count));
+        gone
+    }
+
+    /// These have begun anew.
+    pub fn restart(&mut self, gone: &Self) {
+        self.counts.retain(|key, _| !gone.counts.contains_key(key));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Where `counted` is more than expected, or less by more than `may_miss`, in words.
+    pub fn differences(&self, counted: &Self, may_miss: u64) -> Vec<String> {
         let keys: BTreeSet<_> = self.counts.keys().chain(counted.counts.keys()).collect();
         let of = |counters: &Self, key| counters.counts.get(key).copied().unwrap_or_default();
         keys.into_iter()
             .map(|key| (key, of(self, key), of(counted, key)))
-            .filter(|(_, expected, counted)| expected != counted)
+            .filter(|(_, expected, counted)| counted > expected || expected - counted > may_miss)
             .map(|((deployment, counter), expected, counted)| {
                 format!("{deployment}: {counter}: expected {expected}, counted {counted}")
             })
@@ -160,10 +176,28 @@ mod tests {
             counters
         };
         let expected = counters(&[("a", 2), ("b", 1)]);
-        assert_eq!(expected.differences(&expected), [""; 0]);
+        assert_eq!(expected.differences(&expected, 0), [""; 0]);
         let counted = counters(&[("a", 1), ("c", 1)]);
-        assert_eq!(expected.differences(&counted).len(), 3);
+        assert_eq!(expected.differences(&counted, 0).len(), 3);
+        // More than expected is never right.
+        assert_eq!(expected.differences(&counted, 1).len(), 1);
         assert_eq!(expected.missing(&counted, "pod"), 2);
         assert_eq!(counters(&[("a", 5)]).since(&expected), counters(&[("a", 3)]));
+    }
+
+    #[test]
+    fn counters_that_begin_anew_are_found() {
+        let counters = |counts: &[(&str, u64)]| {
+            let mut counters = Counters::default();
+            counts.iter().for_each(|(name, by)| counters.count("pod", (*name).into(), *by));
+            counters
+        };
+        let end = counters(&[("a", 2), ("b", 3), ("c", 1)]);
+        let gone = end.gone(&counters(&[("a", 1), ("b", 3), ("d", 1)]));
+        assert_eq!(gone, counters(&[("a", 2), ("c", 1)]));
+        let mut before = counters(&[("a", 1), ("b", 1)]);
+        assert_eq!(gone.since(&before), counters(&[("a", 1), ("c", 1)]));
+        before.restart(&gone);
+        assert_eq!(before, counters(&[("b", 1)]));
     }
 }

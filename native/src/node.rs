@@ -30,7 +30,7 @@ struct Bootstrap {
 }
 
 impl Node {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "stand-in"))]
     pub(crate) fn new(id: &str, labels: &[(&str, &str)]) -> Self {
         let labels = labels.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
         Self { id: id.into(), metadata: Metadata { labels } }

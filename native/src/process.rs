@@ -1,14 +1,14 @@
 //! What the process knows, whatever request is at hand: the time, chance, its environment, its node,
 //! its shared data, and how often it panicked.
 
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "stand-in")))]
 pub(crate) use real::*;
 
-/// Tests have one for each thread.
-#[cfg(test)]
+/// Where Envoy is not there, each thread has one.
+#[cfg(any(test, feature = "stand-in"))]
 pub(crate) use crate::abi::fake::process::*;
 
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "stand-in")))]
 mod real {
     use crate::node::Node;
     use crate::shared::SharedData;

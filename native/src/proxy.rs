@@ -2,12 +2,14 @@
 //! passes.
 
 use crate::abi::{self, Map};
+use crate::caller;
 use crate::counters::Metrics;
 use crate::module::Settings;
 use crate::node::Node;
 use crate::process;
 use release_track::host::header_map::HeaderMap;
 use release_track::host::{Facts, Host, Incoming, Status};
+use release_track::istio::peer;
 
 /// What Proxy-Wasm hosts say of what they cannot do here (`proxy_status_t`).
 const BAD_ARGUMENT: Status = Status(2);
@@ -188,7 +190,12 @@ impl Facts for Proxy<'_> {
                 self.settings.direction(self.envoy).map(|direction| direction.to_le_bytes().into())
             }
             b"connection\0mtls" => Some(vec![self.envoy.is_mtls().into()]),
-            _ => None,
+            // Waypoints alone are asked for these.
+            peer::ENDPOINT => self.envoy.endpoint_metadata("istio", "workload"),
+            _ => path.strip_prefix(b"filter_state\0downstream_peer\0").and_then(|field| {
+                let caller = self.envoy.filter_state(caller::KEY)?;
+                caller::field(&caller, field).map(Into::into)
+            }),
         })
     }
 

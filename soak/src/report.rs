@@ -29,6 +29,8 @@ pub(crate) struct Mode {
     pub(crate) seconds: f64,
     #[serde(flatten)]
     pub(crate) responses: Responses,
+    /// What nobody has scraped of counters that began anew with an update: so much of each.
+    pub(crate) may_miss: u64,
     /// Counters of the filter that are not what the answers say: pod, counter, expected, counted.
     pub(crate) differences: Vec<String>,
 }

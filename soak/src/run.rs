@@ -20,6 +20,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// The sidecar that is killed: every request calls it, and it makes no call that could be lost.
 const KILLED: &str = "advertisement-v1";
+/// As many as one counter counts of a request at the most: what a frontend calls.
+const CALLS: u64 = 2;
 /// The pod that is drained and replaced: it makes calls, for one track only.
 const REPLACED: &str = "forecast-v2";
 
@@ -104,7 +106,7 @@ impl Soak {
         let load = stage::load(&self.stage, &self.options, forward, requests)?;
         self.bar.set_message(format!("{forward:?}"));
 
-        let before = Counters::scrape(self.stage.mesh()).await?;
+        let mut before = Counters::scrape(self.stage.mesh()).await?;
         let start = Instant::now();
         let (sender, mut waiting) = unbounded_channel::<Response>();
         let sending = tokio::spawn(async move {
@@ -114,6 +116,7 @@ impl Soak {
         let mut disturbance = Disturbance::of(turn, requests);
         let mut counted = Counters::default();
         let mut last = (before.clone(), 0);
+        let mut may_miss = 0;
         let mut updates = tokio::time::interval(Duration::from_secs(self.options.update.max(1)));
         let mut scrapes = tokio::time::interval(Duration::from_secs(5));
         updates.tick().await;
@@ -124,7 +127,21 @@ impl Soak {
                     self.bar.inc(1);
                     responses.add(&response);
                 }
-                _ = updates.tick() => self.update().await?,
+                _ = updates.tick() => {
+                    let end = Counters::scrape(self.stage.mesh()).await?;
+                    let then = sent(&responses, &waiting);
+                    self.update().await?;
+                    // Those of a dynamic module may begin anew then: it is discovered by itself, and
+                    // Envoy drops one configuration with its counters before the next one counts.
+                    let counters = Counters::scrape(self.stage.mesh()).await?;
+                    let (gone, now) = (end.gone(&counters), sent(&responses, &waiting));
+                    if !gone.is_empty() {
+                        counted.add(&gone.since(&before));
+                        before.restart(&gone);
+                        may_miss += CALLS * (now - then + 2 * self.options.connections as u64);
+                    }
+                    last = (counters, now);
+                }
                 _ = scrapes.tick() => {
                     let counters = Counters::scrape(self.stage.mesh()).await?;
                     last = (counters, sent(&responses, &waiting));
@@ -169,7 +186,7 @@ impl Soak {
         let seconds = start.elapsed().as_secs_f64();
         let after = Counters::scrape(self.stage.mesh()).await?;
         counted.add(&after.since(&before.without(counted.forgotten())));
-        let mut differences = responses.counters().differences(&counted);
+        let mut differences = responses.counters().differences(&counted, may_miss);
         if let Some(killed) = self.killed.as_mut().filter(|_| counted.forgotten().contains(&KILLED))
         {
             killed.calls_failed = responses.calls_failed;
@@ -177,7 +194,7 @@ impl Soak {
             let too_many = killed.arrivals_not_scraped > killed.bound;
             differences.retain(|difference| too_many || !difference.starts_with(KILLED));
         }
-        Ok(Mode { forward, seconds, responses, differences })
+        Ok(Mode { forward, seconds, responses, may_miss, differences })
     }
 
     fn pod(&self, deployment: &str) -> Result<String> {

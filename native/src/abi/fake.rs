@@ -1,12 +1,13 @@
-//! An Envoy that is not there: the functions that the module calls, for tests. What it knows and what
-//! it was told is a thread's own.
+//! An Envoy that is not there: the functions that the module calls, for tests and fuzzing. What it
+//! knows and what it was told is a thread's own. It lends for as long as Envoy promises, and no longer.
 
 use super::hooks::*;
-use super::{Buffer, CONNECTION_MTLS, Header, SUCCESS, XDS_LISTENER_DIRECTION};
+use super::{Buffer, CONNECTION_MTLS, HOST, Header, SUCCESS, XDS_LISTENER_DIRECTION};
+use crate::caller;
 use crate::module;
 use crate::node::Node;
 use crate::shared::SharedData;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -36,6 +37,14 @@ pub(crate) struct Envoy {
     pub(crate) direction: Option<u64>,
     pub(crate) asked_for_direction: usize,
     pub(crate) mtls: bool,
+    /// As Istio's object writes it.
+    pub(crate) caller: Option<String>,
+    /// `istio.workload` of the endpoint's metadata.
+    pub(crate) endpoint: Option<String>,
+    /// Whoever is no waypoint asks for neither.
+    pub(crate) asked_for_peers: usize,
+    /// What was lent of the filter state.
+    pub(crate) serialized: String,
     /// Names, and those of their labels.
     pub(crate) families: Vec<(String, Vec<String>)>,
     /// By name with labels and their values.
@@ -60,6 +69,8 @@ impl Envoy {
 
 thread_local! {
     static ENVOY: RefCell<Envoy> = RefCell::default();
+    /// The module's stream, while there is one.
+    static STREAM: Cell<*mut module::Stream<'static>> = const { Cell::new(null_mut()) };
 }
 
 pub(crate) fn with<T>(change: impl FnOnce(&mut Envoy) -> T) -> T {
@@ -128,6 +139,13 @@ impl Envoy {
         if map == 0 { &mut self.request } else { &mut self.response }
     }
 
+    /// For a write: whatever was lent of these is gone.
+    fn lines_anew(&mut self, map: u32) -> &mut Lines {
+        let lines = self.lines(map);
+        *lines = lines.clone();
+        lines
+    }
+
     fn metric(&self, id: usize, values: &[Buffer]) -> Option<String> {
         let (name, labels) = self.families.get(id)?;
         assert_eq!(labels.len(), values.len(), "{name}");
@@ -142,7 +160,7 @@ fn bytes(buffer: Buffer) -> Vec<u8> {
 }
 
 fn text(buffer: Buffer) -> String {
-    String::from_utf8(bytes(buffer)).unwrap()
+    String::from_utf8_lossy(&bytes(buffer)).into_owned()
 }
 
 unsafe fn list<'a, T>(data: *const T, size: usize) -> &'a [T] {
@@ -165,8 +183,9 @@ impl Drop for Configured {
 
 pub(crate) fn configure(name: &str, json: &str) -> Option<Configured> {
     envoy_dynamic_module_on_program_init();
-    let (name, json) = (Buffer::of(name.as_bytes()), Buffer::of(json.as_bytes()));
-    let config = envoy_dynamic_module_on_http_filter_config_new(null_mut(), name, json);
+    let (name, json) = (name.to_owned(), json.to_owned());
+    let lent = (Buffer::of(name.as_bytes()), Buffer::of(json.as_bytes()));
+    let config = envoy_dynamic_module_on_http_filter_config_new(null_mut(), lent.0, lent.1);
     (!config.is_null()).then_some(Configured(config))
 }
 
@@ -185,12 +204,20 @@ impl Configured {
             (envoy.reply, envoy.reroutes) = (None, 0);
         });
         let stream = envoy_dynamic_module_on_http_filter_new(self.0, null_mut());
+        STREAM.set(stream);
         let status = envoy_dynamic_module_on_http_filter_request_headers(null_mut(), stream, true);
         if status == 0 {
             envoy_dynamic_module_on_http_filter_response_headers(null_mut(), stream, true);
         }
-        envoy_dynamic_module_on_http_filter_destroy(stream);
+        end_stream();
         status == 0
+    }
+}
+
+fn end_stream() {
+    let stream = STREAM.replace(null_mut());
+    if !stream.is_null() {
+        envoy_dynamic_module_on_http_filter_destroy(stream);
     }
 }
 
@@ -281,7 +308,7 @@ extern "C" fn envoy_dynamic_module_callback_http_get_headers_size(
     with(|envoy| envoy.lines(map).len())
 }
 
-/// What it lends stands in its own lines, and moves or goes with the next write.
+/// What it lends stands in its own lines, and goes with the next write.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn envoy_dynamic_module_callback_http_get_headers(
     _stream: *mut c_void,
@@ -306,7 +333,7 @@ extern "C" fn envoy_dynamic_module_callback_http_set_header(
 ) -> bool {
     call(false, |envoy| {
         let (name, value) = (bytes(name), bytes(value));
-        let lines = envoy.lines(map);
+        let lines = envoy.lines_anew(map);
         lines.retain(|(known, _)| *known != name);
         if !value.is_empty() {
             lines.push((name, value));
@@ -323,14 +350,19 @@ extern "C" fn envoy_dynamic_module_callback_http_add_header(
     value: Buffer,
 ) -> bool {
     call(false, |envoy| {
-        envoy.lines(map).push((bytes(name), bytes(value)));
+        let line = (bytes(name), bytes(value));
+        envoy.lines_anew(map).push(line);
         true
     })
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_clear_route_cache(_stream: *mut c_void) {
-    with(|envoy| envoy.reroutes += 1);
+    with(|envoy| {
+        envoy.reroutes += 1;
+        envoy.cluster = envoy.cluster.clone();
+        envoy.tracked_cluster = envoy.tracked_cluster.clone();
+    });
 }
 
 #[unsafe(no_mangle)]
@@ -345,6 +377,8 @@ unsafe extern "C" fn envoy_dynamic_module_callback_http_send_response(
     let headers = unsafe { list(headers, headers_size) };
     let lines = headers.iter().map(|header| (bytes(header.name), bytes(header.value))).collect();
     with(|envoy| envoy.reply = Some((status, lines, text(body))));
+    // Envoy may do so before it returns.
+    end_stream();
 }
 
 #[unsafe(no_mangle)]
@@ -388,5 +422,42 @@ unsafe extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_boo
     call(false, |envoy| {
         unsafe { *value = envoy.mtls };
         true
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_get_metadata_string(
+    _stream: *mut c_void,
+    source: u32,
+    namespace: Buffer,
+    key: Buffer,
+    value: *mut Buffer,
+) -> bool {
+    assert_eq!((source, text(namespace), text(key)), (HOST, "istio".into(), "workload".into()));
+    with(|envoy| envoy.asked_for_peers += 1);
+    call(false, |envoy| match &envoy.endpoint {
+        Some(endpoint) => {
+            unsafe { *value = Buffer::of(endpoint.as_bytes()) };
+            true
+        }
+        None => false,
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_callback_http_get_filter_state_typed(
+    _stream: *mut c_void,
+    key: Buffer,
+    value: *mut Buffer,
+) -> bool {
+    assert_eq!(text(key), caller::KEY);
+    with(|envoy| envoy.asked_for_peers += 1);
+    call(false, |envoy| match envoy.caller.clone() {
+        Some(caller) => {
+            envoy.serialized = caller;
+            unsafe { *value = Buffer::of(envoy.serialized.as_bytes()) };
+            true
+        }
+        None => false,
     })
 }

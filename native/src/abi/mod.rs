@@ -8,7 +8,7 @@
 
 mod hooks;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "stand-in"))]
 pub(crate) mod fake;
 
 use log::Level;
@@ -30,6 +30,9 @@ pub(crate) enum Map {
 /// `envoy_dynamic_module_type_attribute_id`: those that are read.
 const CONNECTION_MTLS: u32 = 29;
 const XDS_LISTENER_DIRECTION: u32 = 59;
+
+/// `envoy_dynamic_module_type_metadata_source`: of the endpoint that was chosen.
+const HOST: u32 = 3;
 
 /// `envoy_dynamic_module_type_metrics_result`
 const SUCCESS: u32 = 0;
@@ -125,9 +128,21 @@ unsafe extern "C" {
         attribute: u32,
         value: *mut bool,
     ) -> bool;
+    fn envoy_dynamic_module_callback_http_get_metadata_string(
+        stream: *mut c_void,
+        source: u32,
+        namespace: Buffer,
+        key: Buffer,
+        value: *mut Buffer,
+    ) -> bool;
+    fn envoy_dynamic_module_callback_http_get_filter_state_typed(
+        stream: *mut c_void,
+        key: Buffer,
+        value: *mut Buffer,
+    ) -> bool;
 }
 
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "stand-in")))]
 #[link(name = "c")]
 unsafe extern "C" {
     fn getrandom(buffer: *mut u8, size: usize, flags: u32) -> isize;
@@ -170,7 +185,7 @@ fn is_verbose() -> bool {
 }
 
 /// 128 random bits of the system.
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "stand-in")))]
 pub(crate) fn random() -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     let written = unsafe { getrandom(bytes.as_mut_ptr(), bytes.len(), 0) };
@@ -318,6 +333,35 @@ impl Stream<'_> {
             )
         };
         is_there && is_mtls
+    }
+
+    /// A text in the metadata of the endpoint that was chosen. Copied at once: it is the
+    /// endpoint's, which may be updated.
+    pub(crate) fn endpoint_metadata(&self, namespace: &str, key: &str) -> Option<Vec<u8>> {
+        let (namespace, key) = (Buffer::of(namespace.as_bytes()), Buffer::of(key.as_bytes()));
+        let mut value = Buffer::NONE;
+        let is_there = unsafe {
+            envoy_dynamic_module_callback_http_get_metadata_string(
+                self.0, HOST, namespace, key, &mut value,
+            )
+        };
+        // SAFETY: Envoy lends it until the hook is over.
+        is_there.then(|| unsafe { value.bytes() }.to_vec())
+    }
+
+    /// The text that an object in the filter state makes of itself. Copied at once: Envoy keeps
+    /// one until it is asked again.
+    pub(crate) fn filter_state(&self, key: &str) -> Option<Vec<u8>> {
+        let mut value = Buffer::NONE;
+        let is_there = unsafe {
+            envoy_dynamic_module_callback_http_get_filter_state_typed(
+                self.0,
+                Buffer::of(key.as_bytes()),
+                &mut value,
+            )
+        };
+        // SAFETY: as above.
+        is_there.then(|| unsafe { value.bytes() }.to_vec())
     }
 }
 

@@ -245,13 +245,15 @@ impl Reader<'_> {
         };
         let config = text.config.as_ref().or(self.usually.config.as_ref());
         let mut left_out = BTreeMap::new();
-        for (engine, why) in text.leave_out {
-            let engine = Engine::ALL.into_iter().find(|known| known.name() == engine);
-            let engine = engine.ok_or("leave_out: there is no such engine")?;
-            if engine == Engine::Envoy {
-                left_out.entry(Engine::EnvoyNative).or_insert_with(|| why.clone());
+        for (name, why) in text.leave_out {
+            let is_meant =
+                |engine: &Engine| engine.name() == name || name == "envoys" && engine.is_in_envoy();
+            let before = left_out.len();
+            let engines = Engine::ALL.into_iter().filter(is_meant);
+            left_out.extend(engines.map(|engine| (engine, why.clone())));
+            if left_out.len() == before {
+                return Err(format!("leave_out: {name:?} is no engine, nor another than before"));
             }
-            left_out.insert(engine, why);
         }
         let one = StepText {
             cluster: text.cluster,

@@ -54,7 +54,10 @@ impl Scenario {
             Self { config, node, labels, environment, now_ms: words::NOW_MS, requests: Vec::new() };
         let mut now_ms = scenario.now_ms;
         for _ in 0..u.int_in_range(1..=4)? {
-            let request = request::arbitrary(u, parsed.as_ref(), now_ms)?;
+            let mut request = request::arbitrary(u, parsed.as_ref(), now_ms)?;
+            if node.starts_with("waypoint~") {
+                request.properties = request::peers(u)?;
+            }
             now_ms += request.after_ms;
             scenario.requests.push(request);
         }
@@ -82,7 +85,7 @@ impl fmt::Display for Scenario {
                 cluster,
                 tracked_cluster,
                 mtls,
-                properties: _,
+                properties,
                 after_ms,
                 headers,
                 response,
@@ -91,7 +94,7 @@ impl fmt::Display for Scenario {
                 f,
                 "request {number}: direction {direction}, {cluster:?} or {tracked_cluster:?}, mtls {mtls}, after {after_ms} ms"
             )?;
-            for (name, value) in headers.iter().chain(response) {
+            for (name, value) in properties.iter().chain(headers).chain(response) {
                 writeln!(f, "  {}: {}", name.escape_ascii(), value.escape_ascii())?;
             }
         }

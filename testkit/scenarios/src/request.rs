@@ -6,6 +6,7 @@ use release_track::carrier::request_id::{Tag, Uuid};
 use release_track::config::Config;
 use release_track::decide::token;
 use release_track::exchange::{Lines, Request};
+use release_track::istio::peer::{self, CallerField};
 use release_track::track::Name;
 
 type U<'a, 'b> = &'a mut Unstructured<'b>;
@@ -22,6 +23,33 @@ pub(crate) fn arbitrary(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> R
         headers: headers(u, config, now_ms + after_ms)?,
         response: response(u)?,
     })
+}
+
+/// Who calls a waypoint, and the endpoint that it chooses.
+pub(crate) fn peers(u: U<'_, '_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut properties = Vec::new();
+    let mut property = |path: &[u8], value: String| properties.push((path.into(), value.into()));
+    let namespaces = ["weather", "weather", "other", ""];
+    for (field, values) in [
+        (CallerField::App, &words::APPS),
+        (CallerField::Version, &words::VERSIONS),
+        (CallerField::Namespace, &namespaces),
+    ] {
+        // Istio's object has no field that is empty.
+        if let Some(value) = Some(*u.choose(values)?).filter(|value| !value.is_empty()) {
+            property(field.property(), value.into());
+        }
+    }
+    let (namespace, app) = (u.choose(&namespaces)?, u.choose(&words::APPS)?);
+    match u.int_in_range(0..=3)? {
+        0 => {}
+        1 => property(peer::ENDPOINT, format!("{app}-1;{namespace}")),
+        _ => {
+            let version = u.choose(&words::VERSIONS)?;
+            property(peer::ENDPOINT, format!("{app}-1;{namespace};{app};{version};Kubernetes"));
+        }
+    }
+    Ok(properties)
 }
 
 fn headers(u: U<'_, '_>, config: Option<&Config>, now_ms: u64) -> Result<Lines> {

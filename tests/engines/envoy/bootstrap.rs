@@ -3,6 +3,7 @@
 use crate::engines::Failed;
 use cases::{Act, Case, Direction, Node, Step};
 use mesh::ports::Port;
+use release_track::istio::peer::{self, CallerField};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -55,6 +56,10 @@ pub(super) struct Listener {
     cluster: Option<String>,
     tracked_cluster: Option<String>,
     mtls: bool,
+    /// The text of the pod that calls, as Istio's proxies keep it.
+    caller: Option<String>,
+    /// The metadata of the endpoint that is chosen.
+    endpoint: Option<String>,
     /// The plugin comes by a file, which [`update`] writes anew.
     is_discovered: bool,
 }
@@ -74,12 +79,27 @@ impl Listener {
                 cluster: None,
                 tracked_cluster: None,
                 mtls: false,
+                caller: None,
+                endpoint: None,
                 is_discovered: true,
             }],
         }
     }
 
     pub(super) fn of_step(case: &Case, step: &Step) -> Self {
+        let properties = step.properties();
+        let property = |path: &[u8]| {
+            let (_, value) = properties.iter().find(|(known, _)| known == path)?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
+        let fields = [
+            ("namespace", CallerField::Namespace),
+            ("service", CallerField::App),
+            ("revision", CallerField::Version),
+        ];
+        let fields = fields.map(|(name, field)| Some((name, property(field.property())?)));
+        let pairs: Vec<_> =
+            fields.iter().flatten().map(|(name, value)| format!(",{name}={value}")).collect();
         Self {
             config: case.config.clone(),
             environment: case.environment.clone(),
@@ -87,6 +107,8 @@ impl Listener {
             cluster: step.cluster.clone(),
             tracked_cluster: step.tracked_cluster.clone(),
             mtls: step.mtls,
+            caller: (!pairs.is_empty()).then(|| format!("type=deployment{}", pairs.concat())),
+            endpoint: property(peer::ENDPOINT),
             is_discovered: false,
         }
     }
@@ -102,9 +124,18 @@ pub(super) fn write(
     listeners: &BTreeMap<Listener, Port>,
     upstream: SocketAddr,
 ) -> io::Result<(PathBuf, Vec<Port>)> {
-    let names = listeners.keys().flat_map(|l| l.cluster.iter().chain(&l.tracked_cluster));
-    let names: BTreeSet<_> = names.collect();
-    let mut clusters: Vec<_> = names.into_iter().map(|name| cluster(name, upstream)).collect();
+    let mut endpoints: BTreeMap<&String, BTreeSet<&Option<String>>> = BTreeMap::new();
+    for listener in listeners.keys() {
+        for name in listener.cluster.iter().chain(&listener.tracked_cluster) {
+            endpoints.entry(name).or_default().insert(&listener.endpoint);
+        }
+    }
+    let clusters = endpoints.into_iter().map(|(name, endpoints)| {
+        let mut cluster = cluster(name, upstream);
+        tell_apart(&mut cluster, &endpoints);
+        cluster
+    });
+    let mut clusters: Vec<_> = clusters.collect();
     let mut all = Vec::new();
     let mut inner_ports = Vec::new();
     for (number, (key, port)) in listeners.iter().enumerate() {
@@ -146,6 +177,27 @@ fn cluster(name: &str, endpoint: SocketAddr) -> Value {
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(endpoint)}}]}],
         },
     })
+}
+
+/// One endpoint in place of several, which only their metadata tell apart.
+fn tell_apart(cluster: &mut Value, workloads: &BTreeSet<&Option<String>>) {
+    let all = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"];
+    let endpoint = all[0].take();
+    let of = |workload: &&Option<String>| {
+        let mut endpoint = endpoint.clone();
+        endpoint["metadata"] = chosen(workload);
+        if let Some(workload) = workload {
+            endpoint["metadata"]["filter_metadata"]["istio"] = json!({"workload": workload});
+        }
+        endpoint
+    };
+    *all = workloads.iter().map(of).collect();
+    cluster["lb_subset_config"] = json!({"subset_selectors": [{"keys": ["workload"]}]});
+}
+
+/// What an endpoint has, and a route that wants it.
+fn chosen(workload: &Option<String>) -> Value {
+    json!({"filter_metadata": {"envoy.lb": {"workload": workload.as_deref().unwrap_or_default()}}})
 }
 
 fn front(name: &str, at: SocketAddr) -> Value {
@@ -191,6 +243,7 @@ fn listener(folder: &Path, plugin: &Plugin, name: &str, key: &Listener) -> io::R
                 "match": matched,
                 "route": {
                     "cluster": cluster,
+                    "metadata_match": chosen(&key.endpoint),
                     "timeout": "0s",
                     // Once, if an upstream answers so.
                     "internal_redirect_policy": {"redirect_response_codes": [302]},
@@ -210,6 +263,15 @@ fn listener(folder: &Path, plugin: &Plugin, name: &str, key: &Listener) -> io::R
     } else {
         json!({"name": "release-track", "typed_config": configured})
     };
+    let router = json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            "suppress_envoy_headers": true,
+        },
+    });
+    let caller = key.caller.as_deref().map(kept);
+    let filters: Vec<_> = caller.into_iter().chain([plugin_filter, router]).collect();
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "codec_type": "HTTP1",
@@ -227,13 +289,7 @@ fn listener(folder: &Path, plugin: &Plugin, name: &str, key: &Listener) -> io::R
         "route_config": {
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],
         },
-        "http_filters": [plugin_filter, {
-            "name": "envoy.filters.http.router",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-                "suppress_envoy_headers": true,
-            },
-        }],
+        "http_filters": filters,
     });
     let mut chain = json!({"filters": [{
         "name": "envoy.filters.network.http_connection_manager",
@@ -248,6 +304,21 @@ fn listener(folder: &Path, plugin: &Plugin, name: &str, key: &Listener) -> io::R
         Direction::Outbound => "OUTBOUND",
     };
     Ok(json!({"name": name, "traffic_direction": direction, "filter_chains": [chain]}))
+}
+
+/// The caller, kept as Istio's `peer_metadata` does: as far as a dynamic module can tell.
+fn kept(caller: &str) -> Value {
+    json!({
+        "name": "caller",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+            "on_request_headers": [{
+                "object_key": "downstream_peer_obj",
+                "factory_key": "envoy.string",
+                "format_string": {"text_format_source": {"inline_string": caller}},
+            }],
+        },
+    })
 }
 
 fn configured(
