@@ -33,6 +33,16 @@ pub struct Switches {
     pub share: Percent,
 }
 
+impl Switches {
+    /// The story as it is told first.
+    pub const STORY: Self = Self {
+        filter: true,
+        routes: Routes::Story,
+        forward: Forward::RequestId,
+        share: Percent::NONE,
+    };
+}
+
 /// Something that a [`Control`] asks of the mesh.
 pub(crate) enum Ask {
     /// Answered once it is in force everywhere.

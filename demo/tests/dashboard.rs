@@ -15,13 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const STORY: Switches = Switches {
-    filter: true,
-    routes: Routes::Story,
-    forward: Forward::RequestId,
-    share: Percent::NONE,
-};
-
 /// How long what was counted may take to be seen.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -149,7 +142,7 @@ async fn start() -> (tempfile::TempDir, Stage) {
         },
         gateway_port: None,
         program: env!("CARGO_BIN_EXE_demo").into(),
-        switches: STORY,
+        switches: Switches::STORY,
     };
     let stage = Stage::start(setup, |_, _| {}).await.unwrap();
     (copy, stage)
@@ -170,7 +163,7 @@ async fn send(stage: &Stage, requests: u64) {
         requests,
         connections: 8,
         http: vec![load::Http::One],
-        forward: STORY.forward,
+        forward: Switches::STORY.forward,
         rate: None,
     };
     load::run(&options, |_| {}).await.unwrap();

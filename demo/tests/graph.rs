@@ -1,10 +1,9 @@
 //! The graph's buttons, pressed without a browser: what its page is told.
 
-use demo::control::{Control, Routes, Switches};
+use demo::control::{Control, Switches};
 use demo::graph::router;
-use demo::release::{Percent, PreviewKey};
+use demo::release::PreviewKey;
 use demo::stage::{Project, Setup, Stage};
-use demo::weather::Forward;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, header};
@@ -21,13 +20,6 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
-
-const SWITCHES: Switches = Switches {
-    filter: true,
-    routes: Routes::Story,
-    forward: Forward::RequestId,
-    share: Percent::NONE,
-};
 
 /// How long a page may wait to be told something.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -131,7 +123,7 @@ async fn with_mesh<F: Future<Output = ()>>(
         project,
         gateway_port: None,
         program: env!("CARGO_BIN_EXE_demo").into(),
-        switches: SWITCHES,
+        switches: Switches::STORY,
     };
     let stage = Stage::start(setup, |_, _| {}).await.unwrap();
     stage.run(async |control: Control| act(control, config).await).await.unwrap();

@@ -3,11 +3,9 @@
 mod page;
 
 use demo::call::Served;
-use demo::control::{Routes, Switches};
+use demo::control::Switches;
 use demo::counters::Counters;
-use demo::release::Percent;
 use demo::stage::{Project, Setup, Stage};
-use demo::weather::Forward;
 use mesh::envoy;
 use mesh::process::Signal;
 use std::collections::BTreeSet;
@@ -15,13 +13,6 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
-
-const STORY: Switches = Switches {
-    filter: true,
-    routes: Routes::Story,
-    forward: Forward::RequestId,
-    share: Percent::NONE,
-};
 
 /// Before the guard has stopped the share no more than these may fail.
 const MOST_FAILED: usize = 60;
@@ -60,7 +51,7 @@ async fn a_share_whose_responses_fail_stops_by_itself() {
         },
         gateway_port: None,
         program: env!("CARGO_BIN_EXE_demo").into(),
-        switches: STORY,
+        switches: Switches::STORY,
     };
     let mut stage = Stage::start(setup, |_, _| {}).await.unwrap();
     let at_first = visit(&stage, 0..200).await;
@@ -95,19 +86,19 @@ async fn a_share_whose_responses_fail_stops_by_itself() {
     stage.fail(&[]).await.unwrap();
     assert_eq!(visit(&stage, 0..200).await, Visits::default());
     replace(&plugin, "minimum: 20", "minimum: 21");
-    stage.set(STORY).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     assert_eq!(visit(&stage, 0..200).await, at_first);
 
     // Envoy's own responses are responses: there are no pods of version 2 any more.
     let frontend = copy.path().join("examples/weather/app/frontend.yaml");
     replace(&frontend, "name: v2\n", "name: version-2\n");
-    stage.set(STORY).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     stops(&stage, 2).await;
 
     // And so are those of a sidecar whose application was killed.
     replace(&frontend, "name: version-2\n", "name: v2\n");
     replace(&plugin, "minimum: 21", "minimum: 20");
-    stage.set(STORY).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     assert_eq!(visit(&stage, 0..200).await, at_first);
     let killed = stage.mesh().pods().iter().find(|pod| pod.name() == "frontend-v2-0").unwrap();
     killed.app().unwrap().signal(Signal::KILL);

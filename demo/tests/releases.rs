@@ -4,20 +4,11 @@
 mod page;
 
 use demo::call::{Call, Served};
-use demo::control::{Routes, Switches};
-use demo::release::Percent;
+use demo::control::Switches;
 use demo::stage::{Project, Setup, Stage};
-use demo::weather::Forward;
 use mesh::envoy;
 use std::collections::BTreeSet;
 use std::fs;
-
-const SWITCHES: Switches = Switches {
-    filter: true,
-    routes: Routes::Story,
-    forward: Forward::RequestId,
-    share: Percent::NONE,
-};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_reaches_whom_it_is_for() {
@@ -35,7 +26,7 @@ async fn a_release_reaches_whom_it_is_for() {
         project,
         gateway_port: None,
         program: env!("CARGO_BIN_EXE_demo").into(),
-        switches: SWITCHES,
+        switches: Switches::STORY,
     };
     let mut stage = Stage::start(setup, |_, _| {}).await.unwrap();
 
@@ -48,7 +39,7 @@ async fn a_release_reaches_whom_it_is_for() {
     assert_eq!(seen, BTreeSet::from(expected.map(String::from)));
 
     apply("ab");
-    stage.set(SWITCHES).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     for (cookie, version) in [
         ("group=b", "v2"),
         ("city=oslo; group=b", "v2"),
@@ -60,7 +51,7 @@ async fn a_release_reaches_whom_it_is_for() {
     }
 
     apply("android");
-    stage.set(SWITCHES).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     let mut seen = BTreeSet::new();
     for visitor in visitors() {
         let from = |agent: &'static str| [("user-agent", agent), ("cookie", visitor.as_str())];

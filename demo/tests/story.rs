@@ -2,7 +2,6 @@
 
 use demo::control::{Routes, Switches};
 use demo::load::{self, Http, Report, VISITORS};
-use demo::release::Percent;
 use demo::stage::{Project, Setup, Stage};
 use demo::weather::Forward;
 use mesh::envoy;
@@ -11,13 +10,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
-
-const STORY: Switches = Switches {
-    filter: true,
-    routes: Routes::Story,
-    forward: Forward::RequestId,
-    share: Percent::NONE,
-};
 
 const REQUESTS: u64 = 2_000;
 
@@ -43,9 +35,9 @@ const MODES: [Forward; 7] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn testers_get_v2_and_nobody_else_does_whatever_the_applications_forward() {
-    let mut stage = stage(project(), STORY).await;
+    let mut stage = stage(project(), Switches::STORY).await;
     for forward in MODES {
-        stage.set(Switches { forward, ..STORY }).await.unwrap();
+        stage.set(Switches { forward, ..Switches::STORY }).await.unwrap();
         let report = load(&stage, REQUESTS, forward).await;
         assert_eq!((report.requests, report.failed), (REQUESTS, 0), "{forward:?}");
         everybody_is_served(&report, forward, |visitor, _| match TESTERS.contains(&visitor) {
@@ -65,9 +57,9 @@ async fn as_a_dynamic_module_it_is_the_same_story() {
     }
     let mut project = project();
     project.filter.set_file_name("librelease-track.so");
-    let mut stage = stage(project, STORY).await;
+    let mut stage = stage(project, Switches::STORY).await;
     for forward in MODES {
-        stage.set(Switches { forward, ..STORY }).await.unwrap();
+        stage.set(Switches { forward, ..Switches::STORY }).await.unwrap();
         let report = load(&stage, REQUESTS, forward).await;
         assert_eq!((report.requests, report.failed), (REQUESTS, 0), "{forward:?}");
         everybody_is_served(&report, forward, |visitor, _| match TESTERS.contains(&visitor) {
@@ -87,9 +79,9 @@ async fn a_track_crosses_a_baseline_pod_by_what_its_application_forwards() {
     const LOST: &str = "frontend v1 @v3 (advertisement v1, forecast v1)";
     let mut project = project();
     project.overlays.push(project.manifests.join("examples/weather/v3"));
-    let mut stage = stage(project, STORY).await;
+    let mut stage = stage(project, Switches::STORY).await;
     for forward in MODES {
-        stage.set(Switches { forward, ..STORY }).await.unwrap();
+        stage.set(Switches { forward, ..Switches::STORY }).await.unwrap();
         let report = load(&stage, REQUESTS, forward).await;
         assert_eq!((report.requests, report.failed), (REQUESTS, 0), "{forward:?}");
         everybody_is_served(&report, forward, |visitor, _| match (visitor, forward) {
@@ -113,9 +105,9 @@ async fn a_trace_that_an_sdk_starts_is_lost_and_a_minted_one_carries_the_track()
         let mut project = project();
         let overlays = ["examples/weather/v3"].into_iter().chain(more);
         project.overlays = overlays.map(|overlay| project.manifests.join(overlay)).collect();
-        let mut stage = stage(project, STORY).await;
+        let mut stage = stage(project, Switches::STORY).await;
         for forward in [Forward::TracecontextSdk, Forward::B3Sdk] {
-            stage.set(Switches { forward, ..STORY }).await.unwrap();
+            stage.set(Switches { forward, ..Switches::STORY }).await.unwrap();
             let report = load(&stage, REQUESTS, forward).await;
             assert_eq!((report.requests, report.failed), (REQUESTS, 0), "{forward:?}");
             everybody_is_served(&report, forward, |visitor, _| match visitor {
@@ -131,9 +123,9 @@ async fn a_trace_that_an_sdk_starts_is_lost_and_a_minted_one_carries_the_track()
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_filter_testers_get_v1_and_a_forged_header_crosses() {
     const CROSSED: &str = "frontend v2 @v2 (advertisement v1, forecast v1)";
-    let mut stage = stage(project(), Switches { filter: false, ..STORY }).await;
+    let mut stage = stage(project(), Switches { filter: false, ..Switches::STORY }).await;
     for forward in [Forward::RequestId, Forward::Baggage, Forward::Header, Forward::None] {
-        stage.set(Switches { filter: false, forward, ..STORY }).await.unwrap();
+        stage.set(Switches { filter: false, forward, ..Switches::STORY }).await.unwrap();
         let report = load(&stage, 448, forward).await;
         everybody_is_served(&report, forward, |visitor, _| match (visitor, forward) {
             ("forged header" | "forged everything", Forward::Header) => V2,
@@ -152,10 +144,10 @@ async fn the_classical_routes_find_a_cookie_only_where_it_is_first() {
     // Envoy from 1.39 on looks at each line of a header by itself; before, it joined them with
     // commas, and over HTTP/2 the cookies of all lines are one line anyway.
     let line_by_line = envoy::version(&envoy::find().unwrap()).unwrap() >= (1, 39);
-    let original = Switches { routes: Routes::Original, ..STORY };
+    let original = Switches { routes: Routes::Original, ..Switches::STORY };
     let stage = stage(project(), original).await;
-    let report = load(&stage, 448, STORY.forward).await;
-    everybody_is_served(&report, STORY.forward, |visitor, http| match (visitor, http) {
+    let report = load(&stage, 448, Switches::STORY.forward).await;
+    everybody_is_served(&report, Switches::STORY.forward, |visitor, http| match (visitor, http) {
         ("tester, first", _) => V2,
         ("tester, on a second line", Http::One) if line_by_line => V2,
         ("forged header" | "forged everything", _) => FORGED,
@@ -175,11 +167,13 @@ async fn what_the_classical_routes_migrate_to_tells_the_story() {
     let (plugin, routes) = migrated.split_once("---\n").unwrap();
     fs::write(copy.path().join("wasmplugin/wasmplugin.yaml"), plugin).unwrap();
     fs::write(copy.path().join("examples/weather/routes.yaml"), routes).unwrap();
-    let stage = stage(project, STORY).await;
-    let report = load(&stage, 448, STORY.forward).await;
-    everybody_is_served(&report, STORY.forward, |visitor, _| match TESTERS.contains(&visitor) {
-        true => V2,
-        false => V1,
+    let stage = stage(project, Switches::STORY).await;
+    let report = load(&stage, 448, Switches::STORY.forward).await;
+    everybody_is_served(&report, Switches::STORY.forward, |visitor, _| {
+        match TESTERS.contains(&visitor) {
+            true => V2,
+            false => V1,
+        }
     });
     stage.stop().await;
 }
@@ -187,7 +181,7 @@ async fn what_the_classical_routes_migrate_to_tells_the_story() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_serves_what_its_manifests_say() {
     let (copy, project) = copy();
-    let mut stage = stage(project, STORY).await;
+    let mut stage = stage(project, Switches::STORY).await;
     let weather = copy.path().join("examples/weather");
     assert_eq!(tester(&stage).await, V2);
 
@@ -196,12 +190,12 @@ async fn the_demo_serves_what_its_manifests_say() {
     let baseline = routes.rfind("  - route:").unwrap();
     let without = format!("{}{}", &routes[..route], &routes[baseline..]);
     fs::write(weather.join("routes.yaml"), without).unwrap();
-    stage.set(STORY).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     assert_eq!(tester(&stage).await, "frontend v2 @v2 (advertisement v1 @v2, forecast v1 @v2)");
 
     fs::write(weather.join("routes.yaml"), routes).unwrap();
     replace(&weather.join("app/forecast.yaml"), "name: v2\n", "name: version-2\n");
-    stage.set(STORY).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     let served = tester(&stage).await;
     assert!(
         served.starts_with("frontend v2 @v2 (advertisement v1 @v2, forecast: 503 "),
@@ -210,13 +204,13 @@ async fn the_demo_serves_what_its_manifests_say() {
 
     replace(&weather.join("routes.yaml"), "subset: v2", "subset: version-2");
     replace(&weather.join("app/frontend.yaml"), "name: v2\n", "name: version-2\n");
-    stage.set(STORY).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     assert_eq!(tester(&stage).await, V2);
 
     replace(&copy.path().join("wasmplugin/wasmplugin.yaml"), "exact: tester", "prefix: test");
-    stage.set(STORY).await.unwrap();
-    let report = load(&stage, 224, STORY.forward).await;
-    everybody_is_served(&report, STORY.forward, |visitor, _| match visitor {
+    stage.set(Switches::STORY).await.unwrap();
+    let report = load(&stage, 224, Switches::STORY.forward).await;
+    everybody_is_served(&report, Switches::STORY.forward, |visitor, _| match visitor {
         "tester2" | "tester-v3, first" | "tester-v3, last" => V2,
         visitor if TESTERS.contains(&visitor) => V2,
         _ => V1,
@@ -229,16 +223,16 @@ async fn the_demo_serves_what_its_manifests_say() {
 async fn a_bad_update_changes_nothing() {
     let (_copy, project) = copy();
     let plugin = project.manifests.join("wasmplugin/wasmplugin.yaml");
-    let mut stage = stage(project, STORY).await;
+    let mut stage = stage(project, Switches::STORY).await;
     let good = fs::read_to_string(&plugin).unwrap();
     replace(&plugin, "cookies:", "biscuits:");
-    let refusal = stage.set(STORY).await.unwrap_err().to_string();
+    let refusal = stage.set(Switches::STORY).await.unwrap_err().to_string();
     assert!(refusal.contains("biscuits"), "{refusal}");
     assert_eq!(tester(&stage).await, V2);
     fs::write(&plugin, good).unwrap();
-    stage.set(Switches { filter: false, ..STORY }).await.unwrap();
+    stage.set(Switches { filter: false, ..Switches::STORY }).await.unwrap();
     assert_eq!(tester(&stage).await, V1);
-    stage.set(STORY).await.unwrap();
+    stage.set(Switches::STORY).await.unwrap();
     assert_eq!(tester(&stage).await, V2);
     stage.stop().await;
 }
@@ -269,7 +263,7 @@ fn everybody_is_served(
 }
 
 async fn tester(stage: &Stage) -> String {
-    let report = load(stage, 224, STORY.forward).await;
+    let report = load(stage, 224, Switches::STORY.forward).await;
     let served = served(&report);
     let [served] = served[&("tester, last", Http::One)][..] else {
         panic!("more than one answer: {served:?}");

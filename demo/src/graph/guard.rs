@@ -61,8 +61,6 @@ impl Responses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Routes;
-    use crate::weather::Forward;
 
     #[test]
     fn it_tells_what_the_gateway_saw() {
@@ -79,12 +77,7 @@ mod tests {
         }
         let mut in_force = InForce::default();
         in_force.shares.insert("v2".to_owned(), 250);
-        let mut switches = Switches {
-            filter: true,
-            routes: Routes::Story,
-            forward: Forward::RequestId,
-            share: 5.try_into().unwrap(),
-        };
+        let mut switches = Switches { share: 5.try_into().unwrap(), ..Switches::STORY };
         let guard = Guard::of("v2", switches, &counted, &in_force).unwrap();
         let expected = Guard {
             has_stopped: false,

@@ -307,8 +307,6 @@ fn step(service: &str) -> u8 {
 mod tests {
     use super::*;
     use crate::call::{Call, Served};
-    use crate::control::Routes;
-    use crate::weather::Forward;
     use serde_json::{Value, json};
 
     fn served(service: &str, version: &str, calls: Vec<Call>) -> Served {
@@ -446,12 +444,7 @@ mod tests {
 
     #[test]
     fn a_switch_starts_from_zero_and_remembers() {
-        let before = Switches {
-            filter: true,
-            routes: Routes::Story,
-            forward: Forward::RequestId,
-            share: 30.try_into().unwrap(),
-        };
+        let before = Switches { share: 30.try_into().unwrap(), ..Switches::STORY };
         let mut journeys = journeys();
         journeys.switched(before);
         assert_eq!(state(&journeys)["earlier"], json!([]), "nothing was counted");
