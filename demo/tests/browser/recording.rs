@@ -47,7 +47,8 @@ pub(crate) async fn take(demo: &Demo, browser: &Browser, folder: &Path) -> Resul
     browser.until("document.querySelector('#page').href !== ''").await?;
     switch(browser, "filter", "off").await?;
     send(browser).await?;
-    film.keep(browser, 4.5, "The same routes without the filter: calls cross").await?;
+    film.keep(browser, 4.5, "The same routes without the filter: calls cross, the tester is lost")
+        .await?;
     switch(browser, "filter", "on").await?;
     send(browser).await?;
     browser.until(COUNTED).await?;
