@@ -162,6 +162,12 @@ pub fn deployment(pod: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn counters(counts: &[(&str, u64)]) -> Counters {
+        let mut counters = Counters::default();
+        counts.iter().for_each(|(name, by)| counters.count("pod", (*name).into(), *by));
+        counters
+    }
+
     #[test]
     fn a_pod_is_of_its_deployment() {
         assert_eq!(deployment("forecast-v2-10"), "forecast-v2");
@@ -170,11 +176,6 @@ mod tests {
 
     #[test]
     fn every_difference_is_told() {
-        let counters = |counts: &[(&str, u64)]| {
-            let mut counters = Counters::default();
-            counts.iter().for_each(|(name, by)| counters.count("pod", (*name).into(), *by));
-            counters
-        };
         let expected = counters(&[("a", 2), ("b", 1)]);
         assert_eq!(expected.differences(&expected, 0), [""; 0]);
         let counted = counters(&[("a", 1), ("c", 1)]);
@@ -187,11 +188,6 @@ mod tests {
 
     #[test]
     fn counters_that_begin_anew_are_found() {
-        let counters = |counts: &[(&str, u64)]| {
-            let mut counters = Counters::default();
-            counts.iter().for_each(|(name, by)| counters.count("pod", (*name).into(), *by));
-            counters
-        };
         let end = counters(&[("a", 2), ("b", 3), ("c", 1)]);
         let gone = end.gone(&counters(&[("a", 1), ("b", 3), ("d", 1)]));
         assert_eq!(gone, counters(&[("a", 2), ("c", 1)]));
